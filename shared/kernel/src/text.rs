@@ -1,0 +1,106 @@
+//! Text for people, in the two languages that Yinyom speaks, and text from people, checked.
+
+use crate::{InvalidInput, Violations};
+
+/// A language that answers come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    #[default]
+    English,
+    Thai,
+}
+
+impl Language {
+    /// The better of the two for an `accept-language` header (RFC 9110, 12.5.4).
+    pub fn negotiate(header: Option<&str>) -> Self {
+        let weight = |language: &str| {
+            header.unwrap_or_default().split(',').filter_map(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                let tag = parts.next()?;
+                let q = parts.find_map(|p| p.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+                let primary = tag.split('-').next()?;
+                primary.eq_ignore_ascii_case(language).then_some(q)
+            }).fold(0.0_f32, f32::max)
+        };
+        if weight("th") > weight("en") { Self::Thai } else { Self::English }
+    }
+
+    /// Its BCP 47 tag.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Thai => "th",
+        }
+    }
+}
+
+/// A sentence in both languages. Never holds personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    en: String,
+    th: String,
+}
+
+impl Text {
+    /// The same sentence twice.
+    pub fn new(en: impl Into<String>, th: impl Into<String>) -> Self {
+        Self { en: en.into(), th: th.into() }
+    }
+
+    /// In English.
+    pub fn en(&self) -> &str {
+        &self.en
+    }
+
+    /// In Thai.
+    pub fn th(&self) -> &str {
+        &self.th
+    }
+
+    /// In `language`.
+    pub fn get(&self, language: Language) -> &str {
+        match language {
+            Language::English => &self.en,
+            Language::Thai => &self.th,
+        }
+    }
+}
+
+/// One line that a person wrote: trimmed, without control characters, `max` characters at most.
+/// An empty one is `None`.
+pub fn one_line(field: &str, text: &str, max: usize) -> Result<Option<String>, InvalidInput> {
+    check(field, text, max, |c| c.is_control())
+}
+
+/// Like [`one_line`], but may have line breaks and tabs.
+pub fn free_text(field: &str, text: &str, max: usize) -> Result<Option<String>, InvalidInput> {
+    check(field, text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn check(
+    field: &str,
+    text: &str,
+    max: usize,
+    forbidden: impl Fn(char) -> bool,
+) -> Result<Option<String>, InvalidInput> {
+    let text = text.trim();
+    let mut wrong = Violations::new();
+    if text.chars().any(forbidden) {
+        wrong.push(
+            field,
+            "CONTROL_CHARACTER",
+            Text::new("must not hold control characters.", "ต้องไม่มีอักขระควบคุม"),
+        );
+    }
+    if text.chars().count() > max {
+        wrong.push(
+            field,
+            "TOO_LONG",
+            Text::new(
+                format!("must have {max} characters at most."),
+                format!("ต้องยาวไม่เกิน {max} ตัวอักษร"),
+            ),
+        );
+    }
+    wrong.finish(Some((!text.is_empty()).then(|| text.to_owned())))
+}
