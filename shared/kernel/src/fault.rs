@@ -135,10 +135,12 @@ impl Violations {
         match read {
             Ok(value) => Some(value),
             Err(invalid) => {
-                self.0.extend(invalid.violations.into_iter().map(|v| Violation {
-                    field: format!("{prefix}.{}", v.field),
-                    ..v
-                }));
+                self.0.extend(
+                    invalid
+                        .violations
+                        .into_iter()
+                        .map(|v| Violation { field: format!("{prefix}.{}", v.field), ..v }),
+                );
                 None
             }
         }

@@ -15,9 +15,7 @@ mod text;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, from_micros};
 pub use etag::{Etag, EtagMismatch};
 pub use fault::{Code, Fault, InvalidInput, Violation, Violations};
-pub use ids::{
-    AccountId, BusinessId, ContactId, InvalidId, LeadId, MemberId, PointId, RequestId,
-};
+pub use ids::{AccountId, BusinessId, ContactId, InvalidId, LeadId, MemberId, PointId, RequestId};
 pub use names::{Name, NameError};
 pub use page::{MAX_PAGE_SIZE, PageSize};
 pub use scope::Scope;

@@ -14,13 +14,19 @@ impl Language {
     /// The better of the two for an `accept-language` header (RFC 9110, 12.5.4).
     pub fn negotiate(header: Option<&str>) -> Self {
         let weight = |language: &str| {
-            header.unwrap_or_default().split(',').filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let tag = parts.next()?;
-                let q = parts.find_map(|p| p.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-                let primary = tag.split('-').next()?;
-                primary.eq_ignore_ascii_case(language).then_some(q)
-            }).fold(0.0_f32, f32::max)
+            header
+                .unwrap_or_default()
+                .split(',')
+                .filter_map(|range| {
+                    let mut parts = range.split(';').map(str::trim);
+                    let tag = parts.next()?;
+                    let q = parts
+                        .find_map(|p| p.strip_prefix("q=")?.parse::<f32>().ok())
+                        .unwrap_or(1.0);
+                    let primary = tag.split('-').next()?;
+                    primary.eq_ignore_ascii_case(language).then_some(q)
+                })
+                .fold(0.0_f32, f32::max)
         };
         if weight("th") > weight("en") { Self::Thai } else { Self::English }
     }
@@ -69,7 +75,7 @@ impl Text {
 /// One line that a person wrote: trimmed, without control characters, `max` characters at most.
 /// An empty one is `None`.
 pub fn one_line(field: &str, text: &str, max: usize) -> Result<Option<String>, InvalidInput> {
-    check(field, text, max, |c| c.is_control())
+    check(field, text, max, char::is_control)
 }
 
 /// Like [`one_line`], but may have line breaks and tabs.
