@@ -1,0 +1,57 @@
+//! Which database, and how much of it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How to reach a database. Everything but the address has a default that suits one service replica.
+#[derive(Clone)]
+pub struct DbConfig {
+    /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. May hold a password, so it is not shown.
+    pub url: String,
+    /// Connections that read. They cannot write: the database refuses.
+    pub readers: u32,
+    /// Connections that run units of work. SQLite always has one.
+    pub writers: u32,
+    /// How long a caller waits for a free connection, and SQLite for another process's lock.
+    pub acquire_timeout: Duration,
+    /// The longest statement that PostgreSQL runs for us.
+    pub statement_timeout: Duration,
+    /// What a commit on SQLite survives.
+    pub durability: Durability,
+}
+
+/// What an acknowledged write on SQLite survives. PostgreSQL's own setting decides there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A power cut: each commit waits for the disk.
+    #[default]
+    PowerCut,
+    /// The death of the process, not of the machine. Twice as fast.
+    ProcessDeath,
+}
+
+impl DbConfig {
+    /// The defaults for `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readers: 8,
+            writers: 8,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            durability: Durability::default(),
+        }
+    }
+}
+
+impl fmt::Debug for DbConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbConfig")
+            .field("readers", &self.readers)
+            .field("writers", &self.writers)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,330 @@
+//! The database of one service: pools, units of work, reads.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, Executor, PgPool, SqlitePool};
+use tracing::Instrument;
+use yinyom_kernel::Scope;
+
+use crate::changes::{Changes, Listener};
+use crate::migrations::{Migrations, OpenError, run};
+use crate::session::Idle;
+use crate::tx::{Done, State, Tx};
+use crate::{DbConfig, DbError, Durability};
+
+/// A connection that lay unused for longer is tried before it is used.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// A database, open and up to date. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    pools: Pools,
+    changes: Changes,
+    /// Where `sqlite::memory:` lives. Removed when this is dropped.
+    _directory: Option<tempfile::TempDir>,
+}
+
+enum Pools {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres { writers: PgPool, readers: PgPool },
+}
+
+impl Db {
+    /// Opens the database, creates it if it is a file, and brings its schema up to date.
+    ///
+    /// `sqlite::memory:` is a file in a temporary directory, so that readers see what is written.
+    pub async fn connect(config: &DbConfig, migrations: &Migrations) -> Result<Self, OpenError> {
+        let scheme = config.url.split(':').next().unwrap_or_default();
+        match scheme {
+            "sqlite" => Self::connect_sqlite(config, migrations).await,
+            "postgres" | "postgresql" => Self::connect_postgres(config, migrations).await,
+            _ => Err(OpenError::Url),
+        }
+    }
+
+    async fn connect_sqlite(config: &DbConfig, migrations: &Migrations) -> Result<Self, OpenError> {
+        let unreachable = |error: std::io::Error| OpenError::Directory(error.kind());
+        let mut options: SqliteConnectOptions = config.url.parse().map_err(|_| OpenError::Url)?;
+        let mut directory = None;
+        if config.url.contains(":memory:") || config.url.contains("mode=memory") {
+            let temporary = tempfile::tempdir().map_err(unreachable)?;
+            options = SqliteConnectOptions::new().filename(temporary.path().join("yinyom.db"));
+            directory = Some(temporary);
+        } else if let Some(parent) = options.get_filename().parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(unreachable)?;
+        }
+        let synchronous = match config.durability {
+            _ if directory.is_some() => SqliteSynchronous::Off,
+            Durability::PowerCut => SqliteSynchronous::Full,
+            Durability::ProcessDeath => SqliteSynchronous::Normal,
+        };
+        let options = options
+            .foreign_keys(true)
+            .busy_timeout(config.acquire_timeout)
+            .synchronous(synchronous);
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(config.acquire_timeout)
+                .test_before_acquire(false)
+                .max_lifetime(None)
+                .idle_timeout(None)
+        };
+        let writing = options.clone().journal_mode(SqliteJournalMode::Wal).create_if_missing(true);
+        let writer = pool().max_connections(1).connect_with(writing).await?;
+        // sqlx takes no lock on SQLite; a writing transaction around all migrations is one.
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        run(&migrations.sqlite, &mut *transaction).await?;
+        transaction.commit().await?;
+        let reading = options.read_only(true);
+        let readers = pool().max_connections(config.readers.max(1)).connect_with(reading).await?;
+        Ok(Self(Arc::new(Inner {
+            pools: Pools::Sqlite { writer, readers },
+            changes: Changes::in_process(),
+            _directory: directory,
+        })))
+    }
+
+    async fn connect_postgres(
+        config: &DbConfig,
+        migrations: &Migrations,
+    ) -> Result<Self, OpenError> {
+        let options: PgConnectOptions = config.url.parse().map_err(|_| OpenError::Url)?;
+        let options = options.application_name("yinyom");
+        // A connection of its own: the lock that sqlx takes is the session's, and is freed with it
+        // even when a migration fails.
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let migrated = run(&migrations.postgres, &mut connection).await;
+        let _ = connection.close().await;
+        migrated?;
+
+        let timeout = config.statement_timeout.as_millis();
+        let working = options.clone().options([
+            ("statement_timeout", timeout.to_string()),
+            ("idle_in_transaction_session_timeout", timeout.to_string()),
+            // Its planning costs more than our short statements do.
+            ("jit", "off".to_owned()),
+        ]);
+        let reading = working.clone().options([("default_transaction_read_only", "on")]);
+        let writers = postgres_pool(config, config.writers).connect_lazy_with(working);
+        let readers = postgres_pool(config, config.readers).connect_with(reading).await?;
+        let listening = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(options);
+        let changes = Changes::across_processes(writers.clone(), listening);
+        let pools = Pools::Postgres { writers, readers };
+        Ok(Self(Arc::new(Inner { pools, changes, _directory: None })))
+    }
+
+    /// Runs a unit of work about one business: all of it happens, or nothing.
+    ///
+    /// The unit is committed if `work` returns [`Tx::done`] and rolled back if it returns an error
+    /// or panics. Once begun it runs to its end even if the caller goes away (TRAPS 5); a caller
+    /// that goes away before leaves nothing behind. A unit in which any statement failed is never
+    /// committed, on either database.
+    ///
+    /// Do not begin a unit inside another one: on SQLite it would wait for itself.
+    ///
+    /// ```
+    /// # use yinyom_db::{Db, DbError, Tx};
+    /// # use yinyom_kernel::Scope;
+    /// # async fn raise(_: &mut Tx) -> Result<i64, DbError> { Ok(1) }
+    /// async fn next(db: &Db, scope: Scope) -> Result<i64, DbError> {
+    ///     db.write(scope, |mut tx| async move {
+    ///         let seq = raise(&mut tx).await?;
+    ///         tx.announce("outbox");
+    ///         tx.done(seq)
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    pub async fn write<T, E, F, Fut>(&self, scope: Scope, work: F) -> Result<T, E>
+    where
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Done<T>, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.unit(Some(scope), work).await
+    }
+
+    /// Like [`Db::write`], for work that is about no business yet (an operator creates one), or
+    /// about several, one at a time, by [`Tx::enter`] (TRAPS 16).
+    pub async fn write_unscoped<T, E, F, Fut>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Done<T>, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.unit(None, work).await
+    }
+
+    async fn unit<T, E, F, Fut>(&self, scope: Option<Scope>, work: F) -> Result<T, E>
+    where
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Done<T>, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let idle = self.idle_writer().await?;
+        let db = self.clone();
+        let unit = async move { db.run_unit(idle, scope, work).await };
+        match tokio::spawn(unit.in_current_span()).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => Err(DbError::unavailable("the process is going down").into()),
+        }
+    }
+
+    /// The body of a unit: nothing in it can be cancelled. The outer error is a panic of `work`.
+    async fn run_unit<T, E, F, Fut>(
+        &self,
+        idle: Idle,
+        scope: Option<Scope>,
+        work: F,
+    ) -> std::thread::Result<Result<T, E>>
+    where
+        F: FnOnce(Tx) -> Fut,
+        Fut: Future<Output = Result<Done<T>, E>>,
+        E: From<DbError>,
+    {
+        let session = match idle.begin().await {
+            Ok(session) => session,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let state = State::of(session, self.is_postgres(), scope);
+        let tx = Tx { state: Arc::clone(&state).lock_owned().await };
+        let result = AssertUnwindSafe(async move { work(tx).await }).catch_unwind().await;
+        // Waits for the `Tx` in case `work` handed it to a task that still runs.
+        let mut state = state.lock().await;
+        match result {
+            Ok(Ok(done)) => Ok(match state.commit().await {
+                Ok(()) => {
+                    state.announcements.iter().for_each(|topic| self.notify(topic));
+                    Ok(done.into_inner())
+                }
+                Err(error) => Err(error.into()),
+            }),
+            Ok(Err(error)) => {
+                state.rollback().await;
+                Ok(Err(error))
+            }
+            Err(panic) => {
+                state.rollback().await;
+                Err(panic)
+            }
+        }
+    }
+
+    /// Reads about one business. Each statement sees what was committed when it began, so two
+    /// statements may see two moments: see [`Db::snapshot`]. Writing is refused by the database.
+    ///
+    /// The read ends when the `Tx` is dropped. Can be cancelled at any time.
+    pub async fn read(&self, scope: Scope) -> Result<Tx, DbError> {
+        self.read_with(Some(scope)).await
+    }
+
+    /// Like [`Db::read`], for tables that are about no business (TRAPS 16: nothing personal).
+    pub async fn read_unscoped(&self) -> Result<Tx, DbError> {
+        self.read_with(None).await
+    }
+
+    async fn read_with(&self, scope: Option<Scope>) -> Result<Tx, DbError> {
+        let session = self.idle_reader().await?.read();
+        let state = State::of(session, self.is_postgres(), scope);
+        Ok(Tx { state: state.lock_owned().await })
+    }
+
+    /// Like [`Db::read`], but all statements see one moment: a consent state and the addresses that
+    /// it speaks of must not be from two. Costs two more round trips on PostgreSQL.
+    pub async fn snapshot(&self, scope: Scope) -> Result<Tx, DbError> {
+        let idle = self.idle_reader().await?;
+        // In a task because a `begin` must not be cancelled (TRAPS 5).
+        let begun = tokio::spawn(idle.begin_snapshot().in_current_span()).await;
+        let session = begun.map_err(|_| DbError::unavailable("the process is going down"))??;
+        let state = State::of(session, self.is_postgres(), Some(scope));
+        Ok(Tx { state: state.lock_owned().await })
+    }
+
+    async fn idle_writer(&self) -> Result<Idle, DbError> {
+        Ok(match &self.0.pools {
+            Pools::Sqlite { writer, .. } => Idle::Sqlite(writer.acquire().await?),
+            Pools::Postgres { writers, .. } => Idle::Postgres(writers.acquire().await?),
+        })
+    }
+
+    async fn idle_reader(&self) -> Result<Idle, DbError> {
+        Ok(match &self.0.pools {
+            Pools::Sqlite { readers, .. } => Idle::Sqlite(readers.acquire().await?),
+            Pools::Postgres { readers, .. } => Idle::Postgres(readers.acquire().await?),
+        })
+    }
+
+    /// Wakes the listeners of `topic`. For a change that a unit of work makes, say
+    /// [`Tx::announce`] in it.
+    pub fn notify(&self, topic: &'static str) {
+        self.0.changes.notify(topic);
+    }
+
+    /// Listens to `topic`. Wake-ups may be lost and may come for nothing: look by yourself, too.
+    pub fn listen(&self, topic: &'static str) -> Listener {
+        self.0.changes.listen(topic)
+    }
+
+    /// Whether the database answers, for a health check.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        self.read_unscoped().await?.query("SELECT 1").execute().await.map(drop)
+    }
+
+    /// Whether this is PostgreSQL; SQLite otherwise.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.0.pools, Pools::Postgres { .. })
+    }
+
+    /// Waits for what is under way and closes all connections. Later work is refused.
+    pub async fn close(&self) {
+        match &self.0.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres { writers, readers } => {
+                readers.close().await;
+                writers.close().await;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_postgres() { "Db(PostgreSQL)" } else { "Db(SQLite)" })
+    }
+}
+
+/// A pool that tries a connection when it has lain about, not each time, and that takes none back
+/// with an open transaction.
+fn postgres_pool(config: &DbConfig, connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(config.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED || connection.ping().await.is_ok()) })
+        })
+        .after_release(|connection, _| {
+            // Ends a transaction that sqlx does not know of (TRAPS 5). Where there is none, this
+            // begins and ends an empty one, in one round trip and without the warning that a bare
+            // ROLLBACK would log. In a failed transaction it fails, and the connection is closed.
+            Box::pin(async move { Ok(connection.execute("BEGIN; ROLLBACK").await.is_ok()) })
+        })
+}

@@ -1,0 +1,187 @@
+//! A request that is sent twice takes effect once (TRAPS 4, AIP-155).
+//!
+//! The record keeps a keyed fingerprint of the request and the outcome: names, etags, sequence
+//! numbers, codes of rows. Never a rendered value: a replay renders anew, as its caller may see it.
+//!
+//! A unit of work that begins a request must finish it, or it is not committed:
+//!
+//! ```
+//! # use yinyom_db::{Db, Tx, idempotency::{self, Attempt, Key, RequestError}};
+//! # use yinyom_kernel::Scope;
+//! # async fn change(_: &mut Tx) -> Result<Vec<u8>, RequestError> { Ok(vec![]) }
+//! async fn once(
+//!     db: &Db, scope: Scope, key: Key, fingerprint: [u8; 32], now: i64,
+//! ) -> Result<Vec<u8>, RequestError> {
+//!     db.write(scope, move |mut tx| async move {
+//!         match idempotency::begin(&mut tx, &key, fingerprint, now).await? {
+//!             Attempt::Replay(outcome) => tx.done(outcome),
+//!             Attempt::New => {
+//!                 let outcome = change(&mut tx).await?;
+//!                 idempotency::finish(&mut tx, &key, &outcome).await?;
+//!                 tx.done(outcome)
+//!             }
+//!         }
+//!     })
+//!     .await
+//! }
+//! ```
+
+use uuid::Uuid;
+use yinyom_kernel::{BusinessId, Code, Fault, RequestId, Text};
+
+use crate::{DbError, Tx};
+
+/// The table, for a service's migrations on SQLite.
+pub const SQLITE_TABLE: &str = include_str!("requests.sqlite.sql");
+
+/// The table, for a service's migrations on PostgreSQL.
+pub const POSTGRES_TABLE: &str = include_str!("requests.postgres.sql");
+
+/// What makes two requests the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// `None` for a request about no business, such as one that creates it.
+    pub business: Option<BusinessId>,
+    /// Who calls: `member:…`, `service:…`, `operator:…`.
+    pub caller: String,
+    /// The path of the RPC.
+    pub rpc: String,
+    /// The client's own id.
+    pub request_id: RequestId,
+}
+
+impl Key {
+    fn business(&self) -> Uuid {
+        self.business.map_or(Uuid::nil(), BusinessId::uuid)
+    }
+}
+
+/// How a request relates to what was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a replay must not be carried out again"]
+pub enum Attempt {
+    /// It is the first. Others with the same key wait until this unit of work ends.
+    New,
+    /// It was carried out before, with this outcome.
+    Replay(Vec<u8>),
+}
+
+/// Why a request was not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The id was used for another request.
+    #[error("the request id was used for another request")]
+    Reused,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Fault for RequestError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Reused => Code::AlreadyExists,
+            Self::Db(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Reused => "REQUEST_ID_REUSED",
+            Self::Db(error) => error.reason(),
+        }
+    }
+
+    fn text(&self) -> Text {
+        match self {
+            Self::Reused => Text::new(
+                "This request id was used before, for another request. Use a new one.",
+                "request id นี้ถูกใช้กับคำขออื่นไปแล้ว กรุณาใช้ค่าใหม่",
+            ),
+            Self::Db(error) => error.text(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Reused => None,
+            Self::Db(error) => error.retry_after(),
+        }
+    }
+}
+
+/// Begins a request. `fingerprint` is a keyed hash of everything in it that matters; `now` is in
+/// microseconds.
+pub async fn begin(
+    tx: &mut Tx,
+    key: &Key,
+    fingerprint: [u8; 32],
+    now: i64,
+) -> Result<Attempt, RequestError> {
+    let inserted = tx
+        .query(
+            "INSERT INTO requests (business_id, caller, rpc, request_id, fingerprint, outcome, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (business_id, caller, rpc, request_id) DO NOTHING",
+        )
+        .bind(key.business())
+        .bind(&*key.caller)
+        .bind(&*key.rpc)
+        .bind(key.request_id.uuid())
+        .bind(&fingerprint[..])
+        .bind(&[][..])
+        .bind(now)
+        .execute()
+        .await?;
+    if inserted == 1 {
+        tx.state.unanswered = true;
+        return Ok(Attempt::New);
+    }
+    let (before, outcome) = tx
+        .query(
+            "SELECT fingerprint, outcome FROM requests
+             WHERE business_id = $1 AND caller = $2 AND rpc = $3 AND request_id = $4",
+        )
+        .bind(key.business())
+        .bind(&*key.caller)
+        .bind(&*key.rpc)
+        .bind(key.request_id.uuid())
+        .fetch_one::<(Vec<u8>, Vec<u8>)>()
+        .await?;
+    if before == fingerprint { Ok(Attempt::Replay(outcome)) } else { Err(RequestError::Reused) }
+}
+
+/// Keeps the outcome of a request that was [`begin`]ned in the same unit of work.
+pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbError> {
+    let updated = tx
+        .query(
+            "UPDATE requests SET outcome = $5
+             WHERE business_id = $1 AND caller = $2 AND rpc = $3 AND request_id = $4",
+        )
+        .bind(key.business())
+        .bind(&*key.caller)
+        .bind(&*key.rpc)
+        .bind(key.request_id.uuid())
+        .bind(outcome)
+        .execute()
+        .await?;
+    if updated == 1 {
+        tx.state.unanswered = false;
+        Ok(())
+    } else {
+        Err(DbError::bug("a request was finished that had not been begun"))
+    }
+}
+
+/// Forgets up to `most` requests that began before `older_than` (microseconds); how many it forgot.
+/// Call it again while it forgets as many as it may.
+pub async fn prune(tx: &mut Tx, older_than: i64, most: i64) -> Result<u64, DbError> {
+    tx.query(
+        "DELETE FROM requests WHERE (business_id, caller, rpc, request_id) IN
+         (SELECT business_id, caller, rpc, request_id FROM requests
+          WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+    )
+    .bind(older_than)
+    .bind(most)
+    .execute()
+    .await
+}

@@ -1,0 +1,324 @@
+//! One statement: its text, its values, its rows.
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{
+    Arguments, AssertSqlSafe, Decode, Encode, FromRow, Postgres, SqlSafeStr, SqlStr, Sqlite, Type,
+};
+
+use crate::DbError;
+use crate::list::{self, Item, Rows};
+use crate::session::Connection;
+use crate::tx::State;
+
+/// What can be bound in a statement: `i64`, `i32`, `bool`, `&str`, `String`, `Uuid`, `&[u8]`,
+/// `Vec<u8>`, and an `Option` of each. A `[u8; 32]` is bound as `&hash[..]`.
+pub trait Value<'q>:
+    Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres>
+{
+}
+
+impl<'q, T> Value<'q> for T where
+    T: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres>
+{
+}
+
+/// What a row can become. `#[derive(sqlx::FromRow)]` is enough; tuples are records, too.
+pub trait Record:
+    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+impl<T> Record for T where
+    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+/// What a single column can become.
+pub trait Scalar:
+    for<'r> Decode<'r, Sqlite>
+    + Type<Sqlite>
+    + for<'r> Decode<'r, Postgres>
+    + Type<Postgres>
+    + Send
+    + Unpin
+{
+}
+
+impl<T> Scalar for T where
+    T: for<'r> Decode<'r, Sqlite>
+        + Type<Sqlite>
+        + for<'r> Decode<'r, Postgres>
+        + Type<Postgres>
+        + Send
+        + Unpin
+{
+}
+
+/// A statement that waits for its values and is then run by one of the `fetch_…` methods,
+/// `scalar…` or [`Query::execute`].
+#[must_use = "a statement does nothing until it is run"]
+pub struct Query<'t> {
+    target: Option<Target<'t>>,
+    failed: &'t mut bool,
+    text: Text,
+    lock: &'static str,
+    postgres: bool,
+    problem: Option<DbError>,
+}
+
+/// A connection and the values in its own encoding.
+enum Target<'t> {
+    Sqlite(&'t mut sqlx::SqliteConnection, SqliteArguments),
+    Postgres(&'t mut sqlx::PgConnection, PgArguments),
+}
+
+/// The statement's text, as it came or with marks filled.
+enum Text {
+    Given(SqlStr),
+    Filled(String),
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Given(sql) => sql.as_str(),
+            Self::Filled(sql) => sql,
+        }
+    }
+
+    fn into_sql_str(self) -> SqlStr {
+        match self {
+            Self::Given(sql) => sql,
+            // Made from an audited text and from column names and type names, all `&'static`.
+            Self::Filled(sql) => AssertSqlSafe(sql).into_sql_str(),
+        }
+    }
+}
+
+/// Runs a query of one builder on whichever database it is for, and keeps the books on failure.
+macro_rules! run {
+    ($query:expr, $build:expr, $finish:ident) => {{
+        let (target, sql, failed) = $query.ready()?;
+        // Set before the first await: a statement that is dropped half-way has not succeeded.
+        *failed = true;
+        let answer = match target {
+            Target::Sqlite(connection, values) => $build(sql, values).$finish(connection).await?,
+            Target::Postgres(connection, values) => $build(sql, values).$finish(connection).await?,
+        };
+        *failed = false;
+        Ok(answer)
+    }};
+}
+
+impl<'t> Query<'t> {
+    pub(crate) fn new(state: &'t mut State, sql: SqlStr) -> Self {
+        let target = state.session.as_mut().map(|session| match session.connection() {
+            Connection::Sqlite(connection) => {
+                Target::Sqlite(connection, SqliteArguments::default())
+            }
+            Connection::Postgres(connection) => {
+                Target::Postgres(connection, PgArguments::default())
+            }
+        });
+        let problem =
+            state.failed.then(|| DbError::bug("an earlier statement of this unit failed"));
+        Self {
+            target,
+            failed: &mut state.failed,
+            text: Text::Given(sql),
+            lock: "",
+            postgres: state.postgres,
+            problem,
+        }
+    }
+
+    /// The next `$n`. See [`Value`] for what can be bound.
+    pub fn bind<'q>(mut self, value: impl Value<'q>) -> Self {
+        let bound = match &mut self.target {
+            Some(Target::Sqlite(_, values)) => values.add(value),
+            Some(Target::Postgres(_, values)) => values.add(value),
+            None => Ok(()),
+        };
+        if bound.is_err() {
+            self.problem.get_or_insert_with(|| DbError::bug("a value could not be encoded"));
+        }
+        self
+    }
+
+    /// Fills the next `IN {list}` of the text with `items`: ids, numbers, texts or byte strings.
+    /// Takes one `$n`. An empty list is fine and matches nothing.
+    ///
+    /// ```
+    /// # use yinyom_db::{Tx, DbError};
+    /// # use uuid::Uuid;
+    /// async fn known(tx: &mut Tx, contacts: &[Uuid]) -> Result<Vec<Uuid>, DbError> {
+    ///     tx.scoped("SELECT id FROM contact WHERE business_id = $1 AND id IN {list}")
+    ///         .list(contacts)
+    ///         .scalars()
+    ///         .await
+    /// }
+    /// ```
+    pub fn list<T: Item>(mut self, items: &[T]) -> Self {
+        let number = self.bound() + 1;
+        self.fill("IN {list}", &list::membership::<T>(self.postgres, number));
+        if self.postgres {
+            self.bind_arrays(|values| T::add(items, values))
+        } else {
+            self.bind(list::json(items))
+        }
+    }
+
+    /// Fills `{rows}` with a table of `rows`, whose columns have the names given there. Takes one
+    /// `$n` or more, so nothing can be bound after it.
+    ///
+    /// On SQLite an `INSERT … SELECT … FROM {rows} ON CONFLICT …` needs `WHERE true` before
+    /// `ON CONFLICT`, or `ON` is read as a join's.
+    ///
+    /// ```
+    /// # use yinyom_db::{Tx, DbError, Rows};
+    /// # use uuid::Uuid;
+    /// # struct Point { id: Uuid, sealed: Vec<u8>, note: Option<String>, at: i64 }
+    /// async fn insert(tx: &mut Tx, points: &[Point]) -> Result<u64, DbError> {
+    ///     tx.scoped(
+    ///         "INSERT INTO point (business_id, id, sealed, note, at)
+    ///          SELECT $1, id, sealed, note, at FROM {rows} WHERE true
+    ///          ON CONFLICT (business_id, id) DO NOTHING",
+    ///     )
+    ///     .rows(
+    ///         Rows::new()
+    ///             .uuids("id", points.iter().map(|p| p.id))
+    ///             .bytes("sealed", points.iter().map(|p| &p.sealed[..]))
+    ///             .texts("note", points.iter().map(|p| p.note.as_deref()))
+    ///             .ints("at", points.iter().map(|p| p.at)),
+    ///     )
+    ///     .execute()
+    ///     .await
+    /// }
+    /// ```
+    pub fn rows(mut self, rows: Rows<'_>) -> Self {
+        let number = self.bound() + 1;
+        match rows.table(self.postgres, number) {
+            Ok(table) => self.fill("{rows}", &table),
+            Err(error) => return self.fail(error),
+        }
+        if self.postgres {
+            self.bind_arrays(|values| rows.add(values))
+        } else {
+            self.bind(rows.json())
+        }
+    }
+
+    fn bind_arrays(
+        mut self,
+        add: impl FnOnce(&mut PgArguments) -> Result<(), BoxDynError>,
+    ) -> Self {
+        if let Some(Target::Postgres(_, values)) = &mut self.target
+            && add(values).is_err()
+        {
+            self.problem.get_or_insert_with(|| DbError::bug("a value could not be encoded"));
+        }
+        self
+    }
+
+    /// Locks the rows that the statement answers with to the end of the unit of work. On SQLite,
+    /// which has one unit of work at a time, there is nothing to do.
+    pub fn for_update(mut self) -> Self {
+        if self.postgres {
+            self.lock = " FOR UPDATE";
+        }
+        self
+    }
+
+    /// Like [`Query::for_update`], but passes over rows that another unit of work has locked.
+    pub fn for_update_skip_locked(mut self) -> Self {
+        if self.postgres {
+            self.lock = " FOR UPDATE SKIP LOCKED";
+        }
+        self
+    }
+
+    /// Runs the statement; how many rows it changed.
+    pub async fn execute(self) -> Result<u64, DbError> {
+        let (target, sql, failed) = self.ready()?;
+        *failed = true;
+        let changed = match target {
+            Target::Sqlite(connection, values) => {
+                sqlx::query_with(sql, values).execute(connection).await?.rows_affected()
+            }
+            Target::Postgres(connection, values) => {
+                sqlx::query_with(sql, values).execute(connection).await?.rows_affected()
+            }
+        };
+        *failed = false;
+        Ok(changed)
+    }
+
+    /// The one row, if there is one.
+    pub async fn fetch_optional<R: Record>(self) -> Result<Option<R>, DbError> {
+        run!(self, sqlx::query_as_with::<_, R, _>, fetch_optional)
+    }
+
+    /// The one row; that there is none is a bug.
+    pub async fn fetch_one<R: Record>(self) -> Result<R, DbError> {
+        run!(self, sqlx::query_as_with::<_, R, _>, fetch_one)
+    }
+
+    /// All rows. Give the statement a `LIMIT`.
+    pub async fn fetch_all<R: Record>(self) -> Result<Vec<R>, DbError> {
+        run!(self, sqlx::query_as_with::<_, R, _>, fetch_all)
+    }
+
+    /// The first column of the one row; that there is none is a bug.
+    pub async fn scalar<T: Scalar>(self) -> Result<T, DbError> {
+        run!(self, sqlx::query_scalar_with::<_, T, _>, fetch_one)
+    }
+
+    /// The first column of the one row, if there is one.
+    pub async fn scalar_optional<T: Scalar>(self) -> Result<Option<T>, DbError> {
+        run!(self, sqlx::query_scalar_with::<_, T, _>, fetch_optional)
+    }
+
+    /// The first column of all rows.
+    pub async fn scalars<T: Scalar>(self) -> Result<Vec<T>, DbError> {
+        run!(self, sqlx::query_scalar_with::<_, T, _>, fetch_all)
+    }
+
+    pub(crate) fn fail(mut self, error: DbError) -> Self {
+        self.problem.get_or_insert(error);
+        self
+    }
+
+    fn bound(&self) -> usize {
+        match &self.target {
+            Some(Target::Sqlite(_, values)) => values.len(),
+            Some(Target::Postgres(_, values)) => values.len(),
+            None => 0,
+        }
+    }
+
+    fn fill(&mut self, mark: &str, with: &str) {
+        if self.text.as_str().contains(mark) {
+            self.text = Text::Filled(self.text.as_str().replacen(mark, with, 1));
+        } else {
+            self.problem
+                .get_or_insert_with(|| DbError::bug("the statement lacks the mark to fill"));
+        }
+    }
+
+    /// The statement, if nothing was wrong so far.
+    fn ready(self) -> Result<(Target<'t>, SqlStr, &'t mut bool), DbError> {
+        if let Some(problem) = self.problem {
+            *self.failed = true;
+            return Err(problem);
+        }
+        let target = self.target.ok_or_else(|| DbError::bug("this unit of work is over"))?;
+        let text = if self.lock.is_empty() {
+            self.text
+        } else {
+            Text::Filled(format!("{}{}", self.text.as_str(), self.lock))
+        };
+        Ok((target, text.into_sql_str(), self.failed))
+    }
+}

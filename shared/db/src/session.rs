@@ -1,0 +1,98 @@
+//! One connection with one use: a unit of work or a read. All that is specific to a database's
+//! connection is here and in `query`.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
+
+use crate::DbError;
+
+/// A connection in use.
+pub(crate) enum Session {
+    SqliteUnit(Transaction<'static, Sqlite>),
+    PostgresUnit(Transaction<'static, Postgres>),
+    SqliteRead(PoolConnection<Sqlite>),
+    PostgresRead(PoolConnection<Postgres>),
+}
+
+/// A connection to run a statement on.
+pub(crate) enum Connection<'t> {
+    Sqlite(&'t mut SqliteConnection),
+    Postgres(&'t mut PgConnection),
+}
+
+/// A connection that waits for its use.
+pub(crate) enum Idle {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Idle {
+    /// A read outside any transaction: each statement sees what was committed when it began.
+    pub(crate) fn read(self) -> Session {
+        match self {
+            Self::Sqlite(connection) => Session::SqliteRead(connection),
+            Self::Postgres(connection) => Session::PostgresRead(connection),
+        }
+    }
+
+    /// Begins a unit of work. Must not be cancelled (TRAPS 5).
+    pub(crate) async fn begin(self) -> Result<Session, DbError> {
+        self.begin_with("BEGIN IMMEDIATE", "BEGIN").await
+    }
+
+    /// Begins a read that sees one moment. Must not be cancelled (TRAPS 5).
+    pub(crate) async fn begin_snapshot(self) -> Result<Session, DbError> {
+        self.begin_with("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+    }
+
+    async fn begin_with(
+        self,
+        sqlite: &'static str,
+        postgres: &'static str,
+    ) -> Result<Session, DbError> {
+        // `Transaction::begin` is what `Pool::begin_with` does once it has a connection. Taking the
+        // connection first keeps the wait for one in the caller's hands, where it can be cancelled.
+        Ok(match self {
+            Self::Sqlite(connection) => Session::SqliteUnit(
+                Transaction::begin(connection, Some(sqlite.into_sql_str())).await?,
+            ),
+            Self::Postgres(connection) => Session::PostgresUnit(
+                Transaction::begin(connection, Some(postgres.into_sql_str())).await?,
+            ),
+        })
+    }
+}
+
+impl Session {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::SqliteUnit(transaction) => Connection::Sqlite(transaction),
+            Self::PostgresUnit(transaction) => Connection::Postgres(transaction),
+            Self::SqliteRead(connection) => Connection::Sqlite(connection),
+            Self::PostgresRead(connection) => Connection::Postgres(connection),
+        }
+    }
+
+    /// Ends a unit of work. An error of class `Unavailable` leaves open whether it took effect.
+    pub(crate) async fn commit(self) -> Result<(), DbError> {
+        match self {
+            Self::SqliteUnit(transaction) => transaction.commit().await?,
+            Self::PostgresUnit(transaction) => transaction.commit().await?,
+            Self::SqliteRead(_) | Self::PostgresRead(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Undoes a unit of work. Where that fails the connection is beyond use, and the pool, which
+    /// tries it before it keeps it, throws it away: the database then undoes the unit itself.
+    pub(crate) async fn rollback(self) {
+        let undone = match self {
+            Self::SqliteUnit(transaction) => transaction.rollback().await,
+            Self::PostgresUnit(transaction) => transaction.rollback().await,
+            Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
+        };
+        if let Err(error) = undone {
+            tracing::debug!(error = %DbError::from(error), "a rollback was left to the database");
+        }
+    }
+}

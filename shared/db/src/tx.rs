@@ -1,0 +1,144 @@
+//! One unit of work, or one read, as a store sees it.
+
+use std::sync::Arc;
+
+use sqlx::{SqlSafeStr, SqlStr};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use uuid::Uuid;
+use yinyom_kernel::Scope;
+
+use crate::DbError;
+use crate::query::Query;
+use crate::session::Session;
+
+/// A transaction that is committed by [`crate::Db::write`] alone, or a read.
+///
+/// Store functions take `&mut Tx` and run statements on it; they neither commit nor roll back.
+pub struct Tx {
+    pub(crate) state: OwnedMutexGuard<State>,
+}
+
+/// A unit of work that wants to be committed, and what its caller gets when it is.
+/// Only [`Tx::done`] makes one.
+#[derive(Debug)]
+#[must_use = "only a unit of work that returns this is committed"]
+pub struct Done<T>(T);
+
+impl<T> Done<T> {
+    pub(crate) fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// What `Db::write` and the unit's `Tx` share: the one lends it to the other.
+pub(crate) struct State {
+    pub(crate) session: Option<Session>,
+    pub(crate) postgres: bool,
+    pub(crate) scope: Option<Scope>,
+    /// A statement was begun and did not succeed. PostgreSQL would answer "committed" to such a unit
+    /// and roll it back.
+    pub(crate) failed: bool,
+    /// A request was begun and has no outcome yet.
+    pub(crate) unanswered: bool,
+    pub(crate) announcements: Vec<&'static str>,
+}
+
+impl State {
+    pub(crate) fn of(session: Session, postgres: bool, scope: Option<Scope>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            session: Some(session),
+            postgres,
+            scope,
+            failed: false,
+            unanswered: false,
+            announcements: Vec::new(),
+        }))
+    }
+
+    /// Commits, or rolls back and says why this unit must not be committed.
+    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
+        let objection = if self.failed {
+            Some("a statement of this unit had failed")
+        } else if self.unanswered {
+            Some("a request was begun in this unit and not finished")
+        } else {
+            None
+        };
+        if let Some(objection) = objection {
+            self.rollback().await;
+            return Err(DbError::bug(objection));
+        }
+        match self.session.take() {
+            Some(session) => session.commit().await,
+            None => Err(DbError::bug("this unit of work is over")),
+        }
+    }
+
+    pub(crate) async fn rollback(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.rollback().await;
+        }
+    }
+}
+
+impl Tx {
+    /// A statement, with `$1`, `$2`… for values. It may hold these marks, filled by the method of
+    /// that name: `{list}` by [`Query::list`], `{rows}` by [`Query::rows`].
+    pub fn query(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
+        self.prepare(sql.into_sql_str())
+    }
+
+    /// A statement whose `$1` is the business that this transaction is about; the first
+    /// [`Query::bind`] is `$2`. Fails when it runs if the work has no business.
+    pub fn scoped(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
+        let business = self.business();
+        let query = self.prepare(sql.into_sql_str());
+        match business {
+            Ok(business) => query.bind(business),
+            Err(error) => query.fail(error),
+        }
+    }
+
+    fn prepare(&mut self, sql: SqlStr) -> Query<'_> {
+        Query::new(&mut self.state, sql)
+    }
+
+    /// Ends the unit of work well. [`crate::Db::write`] commits it and gives `value` to its caller.
+    pub fn done<T, E>(self, value: T) -> Result<Done<T>, E> {
+        Ok(Done(value))
+    }
+
+    /// The id of the business that this transaction is about, to be bound.
+    pub fn business(&self) -> Result<Uuid, DbError> {
+        self.scope().map(|scope| scope.business().uuid())
+    }
+
+    /// The business that this transaction is about.
+    pub fn scope(&self) -> Result<Scope, DbError> {
+        self.state.scope.ok_or_else(|| DbError::bug("this work is not about one business"))
+    }
+
+    /// From here on the transaction is about `scope`: for work that makes a business, or that goes
+    /// through several, one at a time (TRAPS 16).
+    pub fn enter(&mut self, scope: Scope) {
+        self.state.scope = Some(scope);
+    }
+
+    /// Wakes the listeners of `topic` once this is committed.
+    pub fn announce(&mut self, topic: &'static str) {
+        if !self.state.announcements.contains(&topic) {
+            self.state.announcements.push(topic);
+        }
+    }
+
+    /// Which of two texts this database understands. For what `{list}`, `{rows}` and
+    /// [`Query::for_update`] do not cover.
+    pub fn dialect(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        if self.is_postgres() { postgres } else { sqlite }
+    }
+
+    /// Whether this is PostgreSQL; SQLite otherwise.
+    pub fn is_postgres(&self) -> bool {
+        self.state.postgres
+    }
+}

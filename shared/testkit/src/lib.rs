@@ -1,0 +1,7 @@
+//! What tests of all crates need: a database of each kind.
+//!
+//! Tests fail, and are not skipped, where a thing that they need is missing.
+
+mod database;
+
+pub use database::{TestDb, on_postgres, on_sqlite, postgres, sqlite};
