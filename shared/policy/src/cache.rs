@@ -1,0 +1,264 @@
+//! The copy of the rules, and its lease.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use yinyom_kernel::{BusinessId, MemberId, SharedClock};
+
+use crate::{Membership, Policy, PolicySource, Renewal, Rules, SourceError};
+
+/// How the copy behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct PoliciesConfig {
+    /// How long a renewal waits at settings for a change.
+    pub max_wait: Duration,
+    /// After this long without an answer a renewal is given up.
+    pub renewal_timeout: Duration,
+    /// How many businesses are kept.
+    pub capacity: u64,
+}
+
+impl Default for PoliciesConfig {
+    fn default() -> Self {
+        Self {
+            max_wait: Duration::from_millis(300),
+            renewal_timeout: Duration::from_millis(700),
+            capacity: 100_000,
+        }
+    }
+}
+
+/// How much of a lease is not used: two machines' clocks run at rates that differ by far less.
+const DRIFT_MARGIN: u32 = 100;
+const STRIPES: usize = 64;
+const FETCH_TRIES: usize = 3;
+
+/// Under which rules a business stands at this moment.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// The rules hold now.
+    Live(Arc<Policy>),
+    /// They may be out of date; the last known ones, if any. Nothing is revealed by them.
+    Lapsed(Option<Arc<Policy>>),
+    /// There is no such business.
+    NoSuchBusiness,
+}
+
+impl Standing {
+    /// The rules to decide by.
+    pub fn rules(&self) -> Rules {
+        match self {
+            Self::Live(policy) => policy.rules,
+            Self::Lapsed(_) | Self::NoSuchBusiness => Rules::STRICTEST,
+        }
+    }
+
+    /// The policy, if it holds now.
+    pub fn live(&self) -> Option<&Arc<Policy>> {
+        match self {
+            Self::Live(policy) => Some(policy),
+            Self::Lapsed(_) | Self::NoSuchBusiness => None,
+        }
+    }
+
+    /// How `member` stands.
+    pub fn membership(&self, member: MemberId) -> Membership {
+        match self {
+            Self::Live(policy) => {
+                policy.members.get(&member).copied().map_or(Membership::Stranger, Membership::Member)
+            }
+            Self::Lapsed(Some(policy)) if !policy.members.contains_key(&member) => {
+                Membership::Stranger
+            }
+            Self::Lapsed(_) => Membership::Presumed,
+            Self::NoSuchBusiness => Membership::Stranger,
+        }
+    }
+}
+
+/// The copy of the rules that one replica keeps. Cheap to clone.
+#[derive(Clone)]
+pub struct Policies(Arc<Inner>);
+
+struct Inner {
+    source: Arc<dyn PolicySource>,
+    clock: SharedClock,
+    config: PoliciesConfig,
+    holder: Uuid,
+    lease: Mutex<Lease>,
+    /// The newest rules seen of each business, current or not.
+    known: moka::sync::Cache<BusinessId, Arc<Policy>>,
+    /// One fetch at a time for businesses that share a stripe.
+    fetching: [tokio::sync::Mutex<()>; STRIPES],
+    renewed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Lease {
+    /// On the clock that counts sleep.
+    until: Duration,
+    applied: i64,
+    /// Rules of a business that are older than this may not be used.
+    floors: HashMap<BusinessId, i64>,
+    /// The same for every business.
+    floor: i64,
+}
+
+impl Lease {
+    fn floor(&self, business: BusinessId) -> i64 {
+        self.floors.get(&business).copied().unwrap_or_default().max(self.floor)
+    }
+}
+
+impl Policies {
+    /// A copy that holds nothing and has no lease yet; [`Policies::keep_lease`] gets one.
+    pub fn new(source: Arc<dyn PolicySource>, clock: SharedClock, config: PoliciesConfig) -> Self {
+        Self(Arc::new(Inner {
+            source,
+            clock,
+            config,
+            holder: Uuid::now_v7(),
+            lease: Mutex::default(),
+            known: moka::sync::Cache::new(config.capacity),
+            fetching: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            renewed: watch::Sender::new(0),
+        }))
+    }
+
+    /// Under which rules `business` stands. Fetches them only under a live lease, so that an absent settings
+    /// costs no time.
+    pub async fn of(&self, business: BusinessId) -> Standing {
+        if let Some(standing) = self.at_hand(business) {
+            return standing;
+        }
+        let stripe = business.uuid().as_u128() % STRIPES as u128;
+        let _one_at_a_time =
+            self.0.fetching[usize::try_from(stripe).unwrap_or_default()].lock().await;
+        for _ in 0..FETCH_TRIES {
+            if let Some(standing) = self.at_hand(business) {
+                return standing;
+            }
+            match self.0.source.policy(business).await {
+                Ok(Some(policy)) => self.0.known.insert(business, Arc::new(policy)),
+                Ok(None) => return Standing::NoSuchBusiness,
+                Err(error) => {
+                    tracing::warn!(%error, "rules cannot be fetched: masking");
+                    break;
+                }
+            }
+        }
+        self.at_hand(business).unwrap_or_else(|| Standing::Lapsed(self.0.known.get(&business)))
+    }
+
+    /// `standing`, if it still holds; else where the business stands by now. Call it after the store was read and
+    /// before anything is rendered: what was taken away in between is then not shown.
+    pub async fn confirm(&self, business: BusinessId, standing: Standing) -> Standing {
+        match (&standing, self.at_hand(business)) {
+            (Standing::Live(before), Some(Standing::Live(now))) if Arc::ptr_eq(before, &now) => {
+                standing
+            }
+            (Standing::Lapsed(_) | Standing::NoSuchBusiness, _) => standing,
+            _ => self.of(business).await,
+        }
+    }
+
+    /// Whether the lease is live at this moment.
+    pub fn is_live(&self) -> bool {
+        self.live(&self.lease())
+    }
+
+    /// How long the lease still holds; zero if it is not live.
+    pub fn lease_left(&self) -> Duration {
+        self.lease().until.saturating_sub(self.0.clock.since_boot())
+    }
+
+    /// Renews the lease until `stop`. A replica runs one of these.
+    pub async fn keep_lease(self, stop: CancellationToken) {
+        let mut failures = 0_u32;
+        loop {
+            let pause = match stop.run_until_cancelled(self.renew()).await {
+                None => return,
+                Some(Ok(())) => {
+                    failures = 0;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(%error, failures, live = self.is_live(), "no policy lease");
+                    backoff(failures)
+                }
+            };
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the lease has been live once.
+    pub async fn ready(&self) {
+        let mut renewed = self.0.renewed.subscribe();
+        while !self.is_live() {
+            if renewed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Renews the lease once and applies what comes with it.
+    pub async fn renew(&self) -> Result<(), SourceError> {
+        let applied = self.lease().applied;
+        // Before the request leaves: settings counts from later, so this lease ends first.
+        let asked = self.0.clock.since_boot();
+        let renewal = self.0.source.renew(self.0.holder, applied, self.0.config.max_wait);
+        let renewal = tokio::time::timeout(self.0.config.renewal_timeout, renewal)
+            .await
+            .map_err(|_| SourceError("no answer in time".to_owned()))??;
+        self.apply(asked, renewal);
+        self.0.renewed.send_modify(|times| *times = times.wrapping_add(1));
+        Ok(())
+    }
+
+    fn apply(&self, asked: Duration, renewal: Renewal) {
+        let mut lease = self.lease();
+        if renewal.drop_all {
+            lease.floor = renewal.revision;
+            lease.floors.clear();
+        }
+        for business in renewal.changed {
+            lease.floors.insert(business, renewal.revision);
+        }
+        lease.applied = renewal.revision;
+        let usable = renewal.duration - renewal.duration / DRIFT_MARGIN;
+        lease.until = lease.until.max(asked + usable);
+    }
+
+    /// The standing of `business` as far as no question to settings is needed.
+    fn at_hand(&self, business: BusinessId) -> Option<Standing> {
+        let lease = self.lease();
+        let known = self.0.known.get(&business);
+        if !self.live(&lease) {
+            return Some(Standing::Lapsed(known));
+        }
+        known.filter(|policy| policy.revision >= lease.floor(business)).map(Standing::Live)
+    }
+
+    fn live(&self, lease: &Lease) -> bool {
+        self.0.clock.since_boot() < lease.until
+    }
+
+    fn lease(&self) -> MutexGuard<'_, Lease> {
+        // The lease is a few numbers, each written whole: a panic elsewhere leaves it usable.
+        self.0.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 25 ms, doubled to 400 ms, with jitter, so that replicas do not come back in step.
+fn backoff(failures: u32) -> Duration {
+    let full = 25_u64 << failures.min(4);
+    Duration::from_millis(rand::rng().random_range(full / 2..=full))
+}
