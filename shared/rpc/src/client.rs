@@ -1,0 +1,169 @@
+//! Calls another service: with our own token, the served call's request id, and never for longer
+//! than the served call has left.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tower::{Service, ServiceExt};
+use yinyom_identity::TokenSource;
+use yinyom_kernel::Language;
+
+use crate::current::current;
+use crate::{EdgeFault, REQUEST_ID, request_id, status};
+
+/// How to reach another service.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// `http://host:port`.
+    pub endpoint: String,
+    /// How long a call may take, if the served call does not end before.
+    pub timeout: Duration,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How often a connection is asked whether it lives, idle ones too: a partition that drops
+    /// packets says nothing by itself (STACK T5).
+    pub keepalive_interval: Duration,
+    /// How long it has to say so.
+    pub keepalive_timeout: Duration,
+}
+
+impl ClientConfig {
+    /// The defaults, for `endpoint`.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            keepalive_interval: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The endpoint is not one.
+#[derive(Debug, thiserror::Error)]
+#[error("not an endpoint of the form http://host:port: {0:?}")]
+pub struct ConnectError(String);
+
+/// Prepares a connection. It is made at the first call and made again when it breaks.
+pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
+    let wrong = || ConnectError(config.endpoint.clone());
+    let endpoint = Endpoint::from_shared(config.endpoint.clone()).map_err(|_| wrong())?;
+    if endpoint.uri().authority().is_none() {
+        return Err(wrong());
+    }
+    let channel = endpoint
+        .connect_timeout(config.connect_timeout)
+        .http2_keep_alive_interval(config.keepalive_interval)
+        .keep_alive_timeout(config.keepalive_timeout)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true)
+        .connect_lazy();
+    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+}
+
+/// What a generated client is made of: `ContactServiceClient::new(connection)`. Cheap to clone;
+/// clones share the connection.
+#[derive(Clone)]
+pub struct Connection {
+    channel: Channel,
+    tokens: TokenSource,
+    timeout: Option<Duration>,
+}
+
+impl Connection {
+    /// For streams: a deadline would end them, so none is set by default.
+    #[must_use]
+    pub fn for_streams(&self) -> Self {
+        Self { timeout: None, ..self.clone() }
+    }
+
+    fn prepare(&self, request: &mut Request<Body>) -> Result<Option<Instant>, Status> {
+        let served = current();
+        let token = self.tokens.token().map_err(|fault| refuse(&fault))?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| refuse(&EdgeFault::PeerUnavailable))?;
+        bearer.set_sensitive(true);
+        request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
+        let id = served.as_ref().map_or_else(
+            || request_id::read_or_make(request.headers()),
+            |served| Arc::clone(&served.request_id),
+        );
+        if let Some(id) = request_id::header(&id) {
+            request.headers_mut().insert(REQUEST_ID, id);
+        }
+        // One that the caller wrote into the request stands; tonic's channel keeps it.
+        if request.headers().contains_key("grpc-timeout") {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let own = self.timeout.and_then(|timeout| now.checked_add(timeout));
+        // A stream outlives the call that happened to open it.
+        let left = served.and_then(|served| served.deadline).filter(|_| self.timeout.is_some());
+        let deadline = own.into_iter().chain(left).min();
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(now);
+            request.headers_mut().insert("grpc-timeout", timeout_header(left));
+        }
+        Ok(deadline)
+    }
+}
+
+impl Service<Request<Body>> for Connection {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        // Waiting for the channel is part of the call, so that the deadline covers it.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let prepared = self.prepare(&mut request);
+        let channel = self.channel.clone();
+        Box::pin(async move {
+            let call = channel.oneshot(request);
+            let answer = match prepared? {
+                Some(deadline) => tokio::time::timeout_at(deadline, call)
+                    .await
+                    .map_err(|_| refuse(&EdgeFault::DeadlineExceeded))?,
+                None => call.await,
+            };
+            answer.map_err(|error| transport(&Status::from_error(error.into())))
+        })
+    }
+}
+
+/// What tonic says of a call that did not get there. Its text names hosts, so it stays in the log.
+fn transport(status: &Status) -> Status {
+    tracing::warn!(code = ?status.code(), error = status.message(), "a call did not get there");
+    match status.code() {
+        Code::Cancelled | Code::DeadlineExceeded => refuse(&EdgeFault::DeadlineExceeded),
+        _ => refuse(&EdgeFault::PeerUnavailable),
+    }
+}
+
+fn refuse(fault: &dyn yinyom_kernel::Fault) -> Status {
+    status(fault, Language::default())
+}
+
+/// At most eight digits: microseconds while they fit, then milliseconds, then seconds.
+fn timeout_header(left: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let text = if left.as_micros() <= MOST {
+        format!("{}u", left.as_micros())
+    } else if left.as_millis() <= MOST {
+        format!("{}m", left.as_millis())
+    } else {
+        format!("{}S", u128::from(left.as_secs()).min(MOST))
+    };
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("0u"))
+}

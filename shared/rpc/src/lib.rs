@@ -1,0 +1,37 @@
+//! gRPC at both ends: the server stack that stands before each handler, the client stack that stands
+//! behind each outgoing call, and the only maker of a [`tonic::Status`].
+//!
+//! A handler has three lines:
+//!
+//! ```ignore
+//! async fn get_contact(&self, request: Request<GetContactRequest>) -> Result<Response<Contact>, Status> {
+//!     let (call, body) = Call::open(request)?;
+//!     call.answer(self.contacts.get(&call, body).await)
+//! }
+//! ```
+//!
+//! [`Server`] has already found out who calls, refused whom the access table does not admit, set the
+//! deadline and chosen the language. Whatever goes wrong, in a handler, in tonic or on the way,
+//! leaves with `google.rpc.ErrorInfo` of the domain `yinyom.dev`.
+//!
+//! Not here: roles and what a member may see (the commands decide), retries, TLS.
+
+mod body;
+mod call;
+mod client;
+mod current;
+mod edge;
+mod edge_fault;
+mod methods;
+mod request_id;
+mod server;
+mod shape;
+mod status;
+
+pub use call::Call;
+pub use client::{ClientConfig, ConnectError, Connection, connect};
+pub use edge_fault::EdgeFault;
+pub use methods::access_gaps;
+pub use request_id::REQUEST_ID;
+pub use server::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+pub use status::{DOMAIN, reason, status};

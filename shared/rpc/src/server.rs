@@ -1,0 +1,229 @@
+//! Serves services on one port: limits, health, reflection, and a drain with a limit.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::Service;
+use yinyom_identity::{Access, Authenticator};
+
+use crate::access_gaps;
+use crate::edge::{Edge, Shared};
+use crate::methods::doors;
+
+/// The largest message that is taken, tonic's own default. Give it to a generated server's
+/// `max_encoding_message_size` too, which has none.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a cut connection has to say so to its client.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Limits of a server. What tonic leaves without a limit has one here (TRAPS 12).
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// How long a unary call may take, if its caller is more patient.
+    pub unary_timeout: Duration,
+    /// Calls at a time on one connection.
+    pub max_concurrent_streams: u32,
+    /// Streams that a client may open and reset before its connection is closed (rapid reset).
+    pub max_pending_reset_streams: usize,
+    /// Streams that its errors may reset before its connection is closed.
+    pub max_error_reset_streams: usize,
+    /// All headers of a call together, in bytes.
+    pub max_header_bytes: u32,
+    /// How often an idle connection is asked whether it lives.
+    pub keepalive_interval: Duration,
+    /// How long it has to say so.
+    pub keepalive_timeout: Duration,
+    /// When a connection is asked to come again, so that load spreads over new replicas.
+    pub max_connection_age: Option<Duration>,
+    /// How long to go on serving after health says "not serving", for balancers to notice.
+    pub linger: Duration,
+    /// How long calls have to end after that.
+    pub drain_limit: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            unary_timeout: Duration::from_secs(10),
+            max_concurrent_streams: 256,
+            max_pending_reset_streams: 50,
+            max_error_reset_streams: 256,
+            max_header_bytes: 16 * 1024,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
+            max_connection_age: Some(Duration::from_secs(30 * 60)),
+            linger: Duration::ZERO,
+            drain_limit: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the access table does not fit the services: {}", .0.join("; "))]
+    AccessTable(Vec<String>),
+    #[error("the descriptors cannot be read")]
+    Descriptors(#[from] prost::DecodeError),
+    #[error("reflection cannot be set up")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    #[error("the transport failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A server that is being put together.
+pub struct Server {
+    config: ServerConfig,
+    authenticator: Arc<Authenticator>,
+    descriptors: &'static [u8],
+    access: &'static [Access],
+    services: Vec<&'static str>,
+    routes: RoutesBuilder,
+    health: HealthReporter,
+}
+
+impl Server {
+    /// A server for callers that `authenticator` knows. `descriptors` is an encoded
+    /// `FileDescriptorSet` that holds the services to come (and may hold others); `access` must have
+    /// one entry for each of their methods, and no others.
+    pub fn new(
+        config: ServerConfig,
+        authenticator: Arc<Authenticator>,
+        descriptors: &'static [u8],
+        access: &'static [Access],
+    ) -> Self {
+        let (health, probes) = tonic_health::server::health_reporter();
+        let mut routes = Routes::builder();
+        routes.add_service(probes);
+        let services = Vec::new();
+        Self { config, authenticator, descriptors, access, services, routes, health }
+    }
+
+    /// Adds a generated server.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.services.push(S::NAME);
+        self.routes.add_service(service);
+        self
+    }
+
+    /// Health, for who must say "not serving" for a reason of its own. Each service's name and ""
+    /// are serving from the start.
+    pub fn health(&self) -> HealthReporter {
+        self.health.clone()
+    }
+
+    /// Serves until `shutdown` is cancelled and then until calls have ended: health says "not
+    /// serving", the linger passes, no new connections are taken, streams are told
+    /// ([`crate::Call::draining`]), and what has not ended by the limit is answered `UNAVAILABLE`.
+    ///
+    /// Fails before it serves if the access table does not fit the services.
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let gaps = access_gaps(self.descriptors, &self.services, self.access);
+        if !gaps.is_empty() {
+            return Err(ServeError::AccessTable(gaps));
+        }
+        self.add_reflection()?;
+        for service in &self.services {
+            self.health.set_service_status(service, ServingStatus::Serving).await;
+        }
+        let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
+        let edge = Edge {
+            shared: Arc::new(Shared {
+                authenticator: self.authenticator,
+                doors: doors(self.descriptors, &self.services, self.access)?,
+                unary_timeout: self.config.unary_timeout,
+                draining: draining.clone(),
+                cut: cut.clone(),
+            }),
+            routes: self.routes.routes().prepare(),
+        };
+        let (linger, limit) = (self.config.linger, self.config.drain_limit);
+        let (health, services, begin) = (self.health, self.services, draining.clone());
+        let stopping = async move {
+            shutdown.cancelled().await;
+            stop_health(&health, &services).await;
+            tokio::time::sleep(linger).await;
+            begin.cancel();
+        };
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let mut serving = std::pin::pin!(
+            builder(&self.config).serve_with_incoming_shutdown(edge, incoming, stopping)
+        );
+        let up = async {
+            draining.cancelled().await;
+            tokio::time::sleep(limit).await;
+        };
+        tokio::select! {
+            served = &mut serving => return Ok(served?),
+            () = up => cut.cancel(),
+        }
+        tracing::warn!("calls were cut: they did not end within the drain's limit");
+        match tokio::time::timeout(LAST_WORDS, serving).await {
+            Ok(served) => Ok(served?),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Both versions: older tools ask for v1alpha only.
+    fn add_reflection(&mut self) -> Result<(), ServeError> {
+        let configure = || {
+            let mut builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(self.descriptors)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name("grpc.health.v1.Health");
+            for service in &self.services {
+                builder = builder.with_service_name(*service);
+            }
+            builder
+        };
+        let (v1, v1alpha) = (configure().build_v1()?, configure().build_v1alpha()?);
+        self.routes.add_service(v1);
+        self.routes.add_service(v1alpha);
+        Ok(())
+    }
+}
+
+async fn stop_health(health: &HealthReporter, services: &[&'static str]) {
+    for service in services.iter().chain(&[""]) {
+        health.set_service_status(service, ServingStatus::NotServing).await;
+    }
+}
+
+fn builder(config: &ServerConfig) -> tonic::transport::Server {
+    let builder = tonic::transport::Server::builder()
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .http2_max_pending_accept_reset_streams(Some(config.max_pending_reset_streams))
+        .http2_max_local_error_reset_streams(Some(config.max_error_reset_streams))
+        .http2_max_header_list_size(config.max_header_bytes)
+        .http2_keepalive_interval(Some(config.keepalive_interval))
+        .http2_keepalive_timeout(Some(config.keepalive_timeout));
+    match config.max_connection_age {
+        Some(age) => builder.max_connection_age(age),
+        None => builder,
+    }
+}
