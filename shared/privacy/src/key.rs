@@ -1,0 +1,163 @@
+//! The keys that seal what is stored: AES-256-GCM-SIV (RFC 8452), which stays safe should two of its
+//! random nonces ever be equal.
+
+use std::fmt;
+
+use aes_gcm_siv::aead::{Aead, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
+use hkdf::Hkdf;
+use rand::RngCore;
+use sha2::Sha256;
+use yinyom_kernel::{Code, Fault, Text};
+use zeroize::Zeroizing;
+
+use crate::Personal;
+
+pub(crate) const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+/// The first byte of everything sealed. Another scheme will be another number.
+const VERSION: u8 = 1;
+
+/// A key of 256 random bits: of a business, of a contact, or derived for one purpose.
+///
+/// Destroying the wrapped copy of a contact's key erases what it sealed (TRAPS 10).
+#[derive(Clone)]
+pub struct DataKey(Zeroizing<[u8; KEY_BYTES]>);
+
+impl DataKey {
+    /// A new key.
+    pub fn generate() -> Self {
+        Self::filled(|bytes| rand::rng().fill_bytes(bytes))
+    }
+
+    pub(crate) fn filled(fill: impl FnOnce(&mut [u8; KEY_BYTES])) -> Self {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        fill(&mut bytes);
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// The key for one purpose (HKDF-SHA256, RFC 5869): `label` names it, for ever.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "32 bytes; HKDF gives up to 8160, whatever the input"
+    )]
+    #[must_use]
+    pub fn derive(&self, label: &str) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(None, self.bytes());
+        Self::filled(|bytes| {
+            hkdf.expand(label.as_bytes(), bytes).expect("32 bytes can be expanded");
+        })
+    }
+
+    /// `plaintext`, sealed: `[version 1][nonce 12][ciphertext and tag 16]`. It opens only with the
+    /// same `aad`, which says where it belongs (see [`context`]); two seals of one text differ.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "fails only beyond 64 GiB, and a message has 4 MiB"
+    )]
+    pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+        let sealed = self
+            .cipher()
+            .encrypt(&Nonce::from(nonce), Payload { msg: plaintext, aad })
+            .expect("the plaintext is shorter than 64 GiB");
+        [&[VERSION][..], &nonce, &sealed].concat()
+    }
+
+    /// What [`seal`](Self::seal) sealed under this key and `aad`.
+    pub fn open(&self, aad: &[u8], blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (version, rest) = blob.split_first().ok_or(OpenError::Damaged)?;
+        if *version != VERSION {
+            return Err(OpenError::UnknownVersion(*version));
+        }
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Damaged)?;
+        self.cipher()
+            .decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad })
+            .map(Zeroizing::new)
+            .map_err(|_| OpenError::Damaged)
+    }
+
+    /// Seals a text that identifies a person.
+    pub fn seal_text(&self, aad: &[u8], text: &Personal) -> Vec<u8> {
+        self.seal(aad, text.expose().as_bytes())
+    }
+
+    /// What [`seal_text`](Self::seal_text) sealed.
+    pub fn open_text(&self, aad: &[u8], blob: &[u8]) -> Result<Personal, OpenError> {
+        let mut bytes = self.open(aad, blob)?;
+        String::from_utf8(std::mem::take(&mut bytes)).map(Personal::new).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            OpenError::Damaged
+        })
+    }
+
+    /// Another key, sealed under this one.
+    pub fn wrap(&self, key: &Self, aad: &[u8]) -> Vec<u8> {
+        self.seal(aad, key.bytes())
+    }
+
+    /// What [`wrap`](Self::wrap) wrapped.
+    pub fn unwrap(&self, blob: &[u8], aad: &[u8]) -> Result<Self, OpenError> {
+        let bytes = self.open(aad, blob)?;
+        if bytes.len() != KEY_BYTES {
+            return Err(OpenError::Damaged);
+        }
+        Ok(Self::filled(|key| key.copy_from_slice(&bytes)))
+    }
+
+    fn cipher(&self) -> Aes256GcmSiv {
+        Aes256GcmSiv::new(self.bytes().into())
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey([secret])")
+    }
+}
+
+/// The parts of a context, such as a table, a business and a row, as one byte string for use as
+/// `aad`. Each part carries its length, so that no two lists of parts give the same bytes.
+pub fn context(parts: &[&[u8]]) -> Vec<u8> {
+    let mut joined = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        joined.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        joined.extend_from_slice(part);
+    }
+    joined
+}
+
+/// Something sealed cannot be opened. It is ours, so the caller did nothing wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Changed, cut short, sealed under another key, or belonging to another row.
+    #[error("a sealed value is damaged or belongs elsewhere")]
+    Damaged,
+    /// Written by a newer program.
+    #[error("a sealed value has the unknown version {0}")]
+    UnknownVersion(u8),
+    /// Wrapped under a master key that this process was not given.
+    #[error("a data key is wrapped under master key {0}, which is not loaded")]
+    UnknownKey(crate::KeyId),
+}
+
+impl Fault for OpenError {
+    fn code(&self) -> Code {
+        Code::Internal
+    }
+
+    fn reason(&self) -> &'static str {
+        "INTERNAL"
+    }
+
+    fn text(&self) -> Text {
+        Text::new("Something went wrong on our side.", "เกิดข้อผิดพลาดภายในระบบ")
+    }
+}
