@@ -112,6 +112,18 @@ impl DataKey {
         Ok(Self::filled(|key| key.copy_from_slice(&bytes)))
     }
 
+    /// The key itself, for the one who must open what this sealed: a contact's key goes to the ledger
+    /// with the evidence, over a connection that is encrypted, and is wrapped again where it arrives.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.bytes()
+    }
+
+    /// The key that [`DataKey::expose`] gave. `None` if that is not 32 bytes.
+    pub fn restore(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; KEY_BYTES] = bytes.try_into().ok()?;
+        Some(Self::filled(|key| key.copy_from_slice(bytes)))
+    }
+
     fn cipher(&self) -> Aes256GcmSiv {
         Aes256GcmSiv::new(self.bytes().into())
     }
