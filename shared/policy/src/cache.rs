@@ -69,9 +69,11 @@ impl Standing {
     /// How `member` stands.
     pub fn membership(&self, member: MemberId) -> Membership {
         match self {
-            Self::Live(policy) => {
-                policy.members.get(&member).copied().map_or(Membership::Stranger, Membership::Member)
-            }
+            Self::Live(policy) => policy
+                .members
+                .get(&member)
+                .copied()
+                .map_or(Membership::Stranger, Membership::Member),
             Self::Lapsed(Some(policy)) if !policy.members.contains_key(&member) => {
                 Membership::Stranger
             }
