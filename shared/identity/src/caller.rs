@@ -32,7 +32,7 @@ impl Caller {
     /// any (the access tables keep operators away from everything but settings).
     ///
     /// Whoever may not open it hears what it would hear of a business that does not exist.
-    #[allow(clippy::disallowed_methods, reason = "this is where a caller's right becomes a scope")]
+    #[expect(clippy::disallowed_methods, reason = "this is where a caller's right becomes a scope")]
     pub fn scope(&self, business: BusinessId) -> Result<Scope, NotFound> {
         let opens = match self {
             Self::Member { business: own, .. } => *own == business,

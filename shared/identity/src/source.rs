@@ -9,7 +9,7 @@ use yinyom_kernel::{Code, Fault, SharedClock, Text};
 use crate::{KeyError, Subject, TokenIssuer};
 
 /// How long a token that we mint lives; it is replaced at half its life.
-const MINTED_TTL: Duration = Duration::from_secs(600);
+const MINTED_TTL: Duration = Duration::from_mins(10);
 
 /// How often a token file is read: platforms rotate such files minutes before they expire.
 const FILE_FRESH: Duration = Duration::from_secs(30);

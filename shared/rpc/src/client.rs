@@ -52,11 +52,13 @@ impl ClientConfig {
 #[error("not an endpoint of the form http://host:port: {0:?}")]
 pub struct ConnectError(String);
 
-/// Prepares a connection. It is made at the first call and made again when it breaks.
+/// Prepares a connection, within a tokio runtime. It is made at the first call and made again when
+/// it breaks.
 pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
     let wrong = || ConnectError(config.endpoint.clone());
     let endpoint = Endpoint::from_shared(config.endpoint.clone()).map_err(|_| wrong())?;
-    if endpoint.uri().authority().is_none() {
+    // `7071` would pass as a host, and `https` without TLS would fail at each call.
+    if endpoint.uri().authority().is_none() || endpoint.uri().scheme_str() != Some("http") {
         return Err(wrong());
     }
     let channel = endpoint

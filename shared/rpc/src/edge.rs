@@ -93,7 +93,7 @@ impl Edge {
             () = self.shared.cut.cancelled() => Err(arrival.status(EdgeFault::ShuttingDown)),
         };
         let response = outcome.unwrap_or_else(Status::into_http);
-        self.dress(response, arrival, record)
+        self.dress(response, &arrival, record)
     }
 
     /// Lets the call through to its handler, or says why not.
@@ -148,7 +148,7 @@ impl Edge {
     fn dress(
         &self,
         mut response: Response<Body>,
-        arrival: Arrival,
+        arrival: &Arrival,
         mut record: Record,
     ) -> Response<Body> {
         if let Some(id) = request_id::header(&arrival.request_id) {
@@ -297,8 +297,8 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     }
     let amount: u64 = digits.parse().ok()?;
     Some(match unit {
-        "H" => Duration::from_secs(amount * 3600),
-        "M" => Duration::from_secs(amount * 60),
+        "H" => Duration::from_hours(amount),
+        "M" => Duration::from_mins(amount),
         "S" => Duration::from_secs(amount),
         "m" => Duration::from_millis(amount),
         "u" => Duration::from_micros(amount),
@@ -309,7 +309,41 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use yinyom_identity::{CallerTable, Subject, TokenIssuer, TokenVerifier};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_described_method_without_an_access_entry_is_refused_to_everybody() {
+        let clock: yinyom_kernel::SharedClock = Arc::new(yinyom_kernel::SystemClock);
+        let issuer = TokenIssuer::generate("issuer", Arc::clone(&clock)).unwrap();
+        let verifier =
+            TokenVerifier::new(&issuer.jwks().unwrap(), "issuer", "yinyom", clock).unwrap();
+        let callers = CallerTable::new(Vec::new(), vec!["vendor".to_owned()]).unwrap();
+        let door = Door { access: None, streaming: false };
+        let mut edge = Edge {
+            routes: Routes::default(),
+            shared: Arc::new(Shared {
+                authenticator: Arc::new(Authenticator::new(verifier, callers)),
+                doors: HashMap::from([("/a.B/C".to_owned(), door)]),
+                unary_timeout: Duration::from_secs(1),
+                draining: CancellationToken::new(),
+                cut: CancellationToken::new(),
+            }),
+        };
+        let ttl = Duration::from_mins(1);
+        let token = issuer.issue(&Subject::named("vendor"), "yinyom", ttl).unwrap();
+        let request = Request::post("/a.B/C")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        let response = edge.call(request).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert_eq!(crate::reason(&status).as_deref(), Some("NO_ACCESS_ENTRY"));
+    }
 
     fn timeout(value: &'static str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
@@ -320,7 +354,7 @@ mod tests {
     #[test]
     fn a_timeout_is_read_as_grpc_writes_it() {
         assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(timeout("99999999H"), Some(Duration::from_hours(99_999_999)));
         for wrong in ["", "m", "5", "123456789m", "-1S", "1.5S", "5s", "+5S"] {
             assert_eq!(timeout(wrong), None, "{wrong}");
         }

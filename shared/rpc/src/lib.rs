@@ -3,7 +3,7 @@
 //!
 //! A handler has three lines:
 //!
-//! ```ignore
+//! ```text
 //! async fn get_contact(&self, request: Request<GetContactRequest>) -> Result<Response<Contact>, Status> {
 //!     let (call, body) = Call::open(request)?;
 //!     call.answer(self.contacts.get(&call, body).await)

@@ -62,7 +62,7 @@ impl Default for ServerConfig {
             max_header_bytes: 16 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
-            max_connection_age: Some(Duration::from_secs(30 * 60)),
+            max_connection_age: Some(Duration::from_mins(30)),
             linger: Duration::ZERO,
             drain_limit: Duration::from_secs(10),
         }

@@ -1,0 +1,86 @@
+//! A server that stops says so, lets calls end, and does not wait for ever.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tonic::{Code, Request};
+use yinyom_rpc::{ClientConfig, Connection, ServerConfig, connect, reason};
+
+use crate::running::{Running, ask, stream};
+
+async fn serving(drain_limit: Duration) -> (Running, Connection) {
+    let config = ServerConfig { drain_limit, ..ServerConfig::default() };
+    let server = Running::with(config, None).await;
+    let connection = connect(&ClientConfig::new(server.endpoint()), server.tokens("reports"));
+    (server, connection.unwrap())
+}
+
+const LONG: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn a_call_that_is_running_ends_well_and_a_new_connection_is_not_taken() {
+    let (server, connection) = serving(LONG).await;
+    let asked = tokio::spawn(async move { ask(connection, "wait").await });
+    server.levers.waiting.notified().await;
+    let endpoint = server.endpoint();
+    let tokens = server.tokens("reports");
+    server.shutdown.cancel();
+    let late = loop {
+        let fresh = connect(&ClientConfig::new(endpoint.clone()), tokens.clone()).unwrap();
+        if let Err(status) = ask(fresh, "hello").await {
+            break status;
+        }
+    };
+    assert_eq!(reason(&late).as_deref(), Some("PEER_UNAVAILABLE"));
+    server.levers.release.notify_one();
+    assert_eq!(asked.await.unwrap().unwrap(), "released");
+    server.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_prober_hears_not_serving_and_does_not_hold_up_the_drain() {
+    let (server, _) = serving(LONG).await;
+    let channel = tonic::transport::Endpoint::from_shared(server.endpoint()).unwrap();
+    let mut health =
+        tonic_health::pb::health_client::HealthClient::new(channel.connect().await.unwrap());
+    let service = "yinyom.test.v1.Echo".to_owned();
+    let asked = tonic_health::pb::HealthCheckRequest { service };
+    let mut watch = health.watch(asked).await.unwrap().into_inner();
+    assert_eq!(watch.next().await.unwrap().unwrap().status, 1, "serving");
+    server.shutdown.cancel();
+    let mut last = Vec::new();
+    while let Some(Ok(heard)) = watch.next().await {
+        last.push(heard.status);
+    }
+    assert!(last.iter().all(|status| *status == 2), "not serving, if there was time to say it");
+    server.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_without_an_end_is_told_and_may_say_goodbye() {
+    let (server, connection) = serving(LONG).await;
+    let request = Request::new("until the drain".to_owned());
+    let mut texts = stream(connection.for_streams(), request).await.unwrap();
+    assert_eq!(texts.next().await.unwrap().unwrap(), "one");
+    server.shutdown.cancel();
+    assert_eq!(texts.next().await.unwrap().unwrap(), "drained");
+    assert!(texts.next().await.is_none());
+    server.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn calls_that_never_end_are_cut_at_the_limit_and_told_to_try_again() {
+    let (server, connection) = serving(Duration::from_millis(50)).await;
+    let unary = connection.clone();
+    let asked = tokio::spawn(async move { ask(unary, "wait").await });
+    let request = Request::new("never".to_owned());
+    let mut texts = stream(connection.for_streams(), request).await.unwrap();
+    assert_eq!(texts.next().await.unwrap().unwrap(), "one");
+    server.levers.waiting.notified().await;
+    server.shutdown.cancel();
+    for cut in [asked.await.unwrap().unwrap_err(), texts.next().await.unwrap().unwrap_err()] {
+        assert_eq!(cut.code(), Code::Unavailable);
+        assert_eq!(reason(&cut).as_deref(), Some("SHUTTING_DOWN"));
+    }
+    server.served.await.unwrap().unwrap();
+}

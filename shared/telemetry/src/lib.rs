@@ -1,0 +1,250 @@
+//! Logs to standard error, and traces to an OpenTelemetry collector if one is configured.
+//!
+//! Nothing personal gets out: our own lines hold pseudonymous ids and codes only; the crates of the
+//! transport and the database are never heard below `INFO`, whatever the filter says, because they
+//! print headers (tokens) and statements there; and a panic is logged by its place, not by its
+//! message, which may hold anything.
+//!
+//! Metrics are not here.
+
+use std::io;
+use std::panic::PanicHookInfo;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For a person at a terminal.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to log, how, and where traces go.
+#[derive(Debug, Clone)]
+pub struct TelemetryConfig {
+    /// `service.name` of the traces.
+    pub service: String,
+    /// Directives of `tracing_subscriber::EnvFilter`: `info,yinyom_rpc=debug`.
+    pub filter: String,
+    /// How log lines look.
+    pub format: Format,
+    /// The collector's OTLP/gRPC endpoint, `http://host:4317`. Without one, nothing is traced.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl TelemetryConfig {
+    /// `info`, for people, without traces.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            filter: "info".to_owned(),
+            format: Format::default(),
+            otlp_endpoint: None,
+        }
+    }
+}
+
+/// Why telemetry could not be set up. Said at start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("the log filter cannot be read")]
+    Filter(#[from] ParseError),
+    #[error("the trace exporter cannot be set up")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    #[error("telemetry is set up already")]
+    Twice(#[from] TryInitError),
+}
+
+/// Keeps telemetry going. The program's last act is to [`Guard::shutdown`] it.
+#[derive(Debug)]
+#[must_use = "spans that are not sent yet are lost without a shutdown"]
+pub struct Guard {
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Guard {
+    /// Sends the spans that are left. Takes five seconds at most.
+    pub async fn shutdown(self) {
+        let Some(traces) = self.traces else { return };
+        // It blocks, and its exporter needs the runtime's threads meanwhile.
+        let sent = tokio::task::spawn_blocking(move || traces.shutdown()).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::warn!("some spans were not sent");
+        }
+    }
+}
+
+/// Sets up the process's logs and traces, once. Needs a running tokio runtime if traces are exported.
+pub fn init(config: &TelemetryConfig) -> Result<Guard, TelemetryError> {
+    let traces = config
+        .otlp_endpoint
+        .as_deref()
+        .map(|endpoint| provider(&config.service, endpoint))
+        .transpose()?;
+    let exported = traces.as_ref().map(|traces| traces.tracer("yinyom"));
+    subscriber(config, exported, io::stderr)?.try_init()?;
+    std::panic::set_hook(Box::new(report_panic));
+    Ok(Guard { traces })
+}
+
+fn provider(
+    service: &str,
+    endpoint: &str,
+) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+    let exporter =
+        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+    // `builder_empty`: detectors would add the host's and the process's names.
+    let resource = Resource::builder_empty().with_service_name(service.to_owned()).build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+fn subscriber<W>(
+    config: &TelemetryConfig,
+    tracer: Option<SdkTracer>,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync, ParseError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_threads(false)
+            .with_filter(filter_fn(may_be_heard))
+    });
+    let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(may_be_heard));
+    Ok(Registry::default().with(spans).with(lines(config.format, writer).with_filter(filter)))
+}
+
+fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    match format {
+        Format::Human => lines.boxed(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+/// Crates that print headers or statements below `INFO`.
+const TALKATIVE: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "tonic", "tower", "tower_http", "rustls", "sqlx"];
+
+fn may_be_heard(metadata: &Metadata<'_>) -> bool {
+    let origin = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || !TALKATIVE.contains(&origin)
+}
+
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "panic");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, format: Format, work: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let mut config = TelemetryConfig::new("test");
+        filter.clone_into(&mut config.filter);
+        config.format = format;
+        let subscriber = subscriber(&config, None, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_transport_prints_no_headers_however_curious_the_filter() {
+        for filter in ["trace", "h2=trace", "h2::codec=trace", "tonic=debug,sqlx=trace"] {
+            let text = logged(filter, Format::Human, || {
+                tracing::debug!(target: "h2::codec", "authorization: Bearer s3cret");
+                tracing::trace!(target: "tonic::transport", "s3cret");
+                tracing::debug!(target: "sqlx::query", "s3cret");
+            });
+            assert_eq!(text, "", "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_lets_through_what_it_names() {
+        let text = logged("yinyom_rpc=debug", Format::Human, || {
+            tracing::debug!(target: "yinyom_rpc::edge", "answered");
+            tracing::info!(target: "other", "unasked");
+        });
+        assert!(text.contains("answered") && !text.contains("unasked"));
+    }
+
+    #[test]
+    fn json_lines_hold_their_span() {
+        let text = logged("info", Format::Json, || {
+            let _in = tracing::info_span!("rpc", request_id = "r-1").entered();
+            tracing::info!(code = "Ok", "answered");
+        });
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["code"], "Ok");
+        assert_eq!(line["span"]["request_id"], "r-1");
+    }
+
+    #[test]
+    fn a_panic_is_logged_by_place_and_not_by_message() {
+        let text = logged("info", Format::Human, || {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(report_panic));
+            let caught = std::panic::catch_unwind(|| panic!("somchai@example.com"));
+            std::panic::set_hook(before);
+            assert!(caught.is_err());
+        });
+        assert!(text.contains("lib.rs") && !text.contains("somchai"));
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_refused() {
+        let mut config = TelemetryConfig::new("test");
+        "yinyom=loud".clone_into(&mut config.filter);
+        assert!(subscriber(&config, None, io::sink).is_err());
+    }
+
+    #[tokio::test]
+    async fn without_an_endpoint_nothing_is_exported() {
+        let guard = init(&TelemetryConfig::new("test")).unwrap();
+        assert!(guard.traces.is_none());
+        guard.shutdown().await;
+        assert!(matches!(init(&TelemetryConfig::new("test")), Err(TelemetryError::Twice(_))));
+    }
+}
