@@ -130,6 +130,17 @@ impl Violations {
         }
     }
 
+    /// Takes over the wrong fields of something that was read beside.
+    pub fn merge<T>(&mut self, read: Result<T, InvalidInput>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(invalid) => {
+                self.0.extend(invalid.violations);
+                None
+            }
+        }
+    }
+
     /// Moves the wrong fields of a nested message under `prefix`.
     pub fn nest<T>(&mut self, prefix: &str, read: Result<T, InvalidInput>) -> Option<T> {
         match read {
