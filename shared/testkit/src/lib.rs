@@ -1,7 +1,9 @@
-//! What tests of all crates need: a database of each kind.
+//! What tests of all crates need: a database of each kind, a server on a free port, tokens.
 //!
 //! Tests fail, and are not skipped, where a thing that they need is missing.
 
 mod database;
+pub mod servers;
+pub mod tokens;
 
 pub use database::{TestDb, on_postgres, on_sqlite, postgres, sqlite};
