@@ -1,1 +1,11 @@
-//! 
+//! The contact directory: leads, accounts, contacts, and the state of their consent.
+//!
+//! The way of data: [`api`] reads a request and renders the answer, [`commands`] open a unit of work, [`domain`]
+//! decides, [`store`] keeps. `api → commands → (domain, store) → Tx`, never back.
+//!
+//! The directory asks settings for the rules, under a lease, to decide what to mask; and it tells the manager of
+//! every consent change, through its outbox. It is the only writer of consent state.
+
+pub mod commands;
+pub mod domain;
+pub mod store;

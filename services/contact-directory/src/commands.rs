@@ -1,0 +1,70 @@
+//! The use cases: open a unit of work, load, ask the domain, save with outbox and request record, commit.
+//!
+//! A command neither reads nor renders protobuf (that is `api`) and holds no rule (that is `domain`). Each
+//! write is one unit of work of [`Db::write`](yinyom_db::Db::write), which runs to its end whatever becomes of its
+//! caller (TRAPS 5).
+
+pub mod accounts;
+pub mod check;
+pub mod consents;
+pub mod contacts;
+mod error;
+pub mod leads;
+pub mod outbox;
+mod record;
+mod request;
+mod session;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use yinyom_db::Db;
+use yinyom_kernel::{BusinessId, ContactId, SharedClock};
+use yinyom_outbox::RelayHandle;
+use yinyom_policy::Policies;
+use yinyom_privacy::TokenSealer;
+
+pub use error::Error;
+pub use record::{Change, record};
+pub use request::{Receipt, Request, Written};
+pub use session::Session;
+
+use crate::store::KeyRing;
+
+/// What every use case needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Directory {
+    pub(crate) db: Db,
+    pub(crate) clock: SharedClock,
+    pub(crate) policies: Policies,
+    pub(crate) keys: KeyRing,
+    pub(crate) relay: RelayHandle,
+    pub(crate) sealer: Arc<TokenSealer>,
+}
+
+impl Directory {
+    /// The use cases over these parts.
+    pub fn new(
+        db: Db,
+        clock: SharedClock,
+        policies: Policies,
+        keys: KeyRing,
+        relay: RelayHandle,
+        sealer: TokenSealer,
+    ) -> Self {
+        Self { db, clock, policies, keys, relay, sealer: Arc::new(sealer) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Sends the committed changes of `contacts` on their way to the ledger at once.
+    pub(crate) fn publish(
+        &self,
+        business: BusinessId,
+        contacts: impl IntoIterator<Item = ContactId>,
+    ) {
+        self.relay.wake(business, contacts.into_iter().map(ContactId::uuid));
+    }
+}

@@ -1,0 +1,406 @@
+//! Contacts: create, read, list, change, delete.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use yinyom_consent::{ByChannel, Channel, Surface};
+use yinyom_db::Tx;
+use yinyom_identity::{Caller, NotFound};
+use yinyom_kernel::{ContactId, PointId};
+use yinyom_outbox::{Event, enqueue};
+use yinyom_privacy::{Address, DataKey};
+
+use super::request::{Receipt, Request, Written, begin, finish};
+use super::{Change, Directory, Error, Session, record};
+use crate::domain::carry::{Coming, carry, start};
+use crate::domain::contact::{ContactName, ExternalId};
+use crate::domain::order::{Cursor, Order, Page};
+use crate::domain::points::{Point, WantedPoint, channel_of, plan};
+use crate::domain::{Contact, Outcome, View, delete, expiry, guard, import, surface};
+use crate::store::find::Wanted;
+use crate::store::{BusinessKeys, contacts, find, leads, refused};
+
+/// Who a new contact shall be.
+#[derive(Debug, Clone)]
+pub struct NewContact {
+    pub external_id: Option<ExternalId>,
+    pub name: ContactName,
+    pub addresses: Vec<Address>,
+}
+
+/// What shall change; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ContactPatch {
+    pub external_id: Option<Option<ExternalId>>,
+    pub name: Option<NamePatch>,
+    pub points: ByChannel<Option<Vec<WantedPoint>>>,
+}
+
+/// The parts of a name that shall change, as they were written.
+#[derive(Debug, Clone, Default)]
+pub struct NamePatch {
+    pub first: Option<String>,
+    pub last: Option<String>,
+}
+
+/// What a reader gets: contacts, and what may be seen of them now.
+#[derive(Debug, Clone)]
+pub struct Seen<T> {
+    pub what: T,
+    pub view: View,
+    pub now: Timestamp,
+}
+
+impl Directory {
+    /// Wraps what was read in what the caller may see of it at this moment.
+    pub(crate) async fn seen<T>(
+        &self,
+        session: &Session,
+        caller: &Caller,
+        what: T,
+    ) -> Result<Seen<T>, Error> {
+        let view = session.look(self, caller).await?;
+        Ok(Seen { what, view, now: self.now() })
+    }
+
+    pub(crate) async fn keys_of(&self, session: &Session) -> Result<Arc<BusinessKeys>, Error> {
+        Ok(self.keys.of(&self.db, session.scope, self.now().as_microsecond()).await?)
+    }
+
+    /// One contact.
+    pub async fn contact(&self, session: &Session, id: ContactId) -> Result<Contact, Error> {
+        let found = self.contacts(session, &[id]).await?;
+        Ok(found.into_iter().next().ok_or(NotFound)?)
+    }
+
+    /// Several contacts in the order of `ids`, all or none.
+    pub async fn contacts(
+        &self,
+        session: &Session,
+        ids: &[ContactId],
+    ) -> Result<Vec<Contact>, Error> {
+        let keys = self.keys_of(session).await?;
+        let found = contacts::load(&mut self.db.snapshot(session.scope).await?, &keys, ids).await?;
+        in_order(found, ids)
+    }
+
+    /// A page of contacts.
+    pub async fn find_contacts(
+        &self,
+        session: &Session,
+        wanted: &Wanted,
+        order: Order,
+        cursor: Option<&Cursor>,
+        rows: usize,
+    ) -> Result<Page<Contact>, Error> {
+        let keys = self.keys_of(session).await?;
+        let mut tx = self.db.snapshot(session.scope).await?;
+        let at = find::At { order, cursor, rows, now: self.now().as_microsecond() };
+        Ok(find::page(&mut tx, &keys, wanted, session.view(), at).await?)
+    }
+
+    /// Creates a contact. Its channels start `NOT_SET`, or `DENIED` where an address was refused.
+    pub async fn create_contact(
+        &self,
+        session: &Session,
+        new: NewContact,
+        request: Option<Request>,
+    ) -> Result<Written<Contact>, Error> {
+        let keys = self.keys_of(session).await?;
+        let (now, owned) = (self.now(), session.clone());
+        let written = self
+            .db
+            .write(session.scope, move |mut tx| async move {
+                let micros = now.as_microsecond();
+                let before = begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
+                if let Some(receipt) = before {
+                    return tx.done(Written { receipt, now: None });
+                }
+                refuse_taken(&mut tx, new.external_id.as_ref(), None).await?;
+                let addresses: Vec<_> = new.addresses.iter().collect();
+                let refused = refused::refused(&mut tx, &keys, &addresses).await?;
+                let refused = ByChannel::from_fn(|channel| {
+                    refused.iter().any(|address| channel_of(address) == channel)
+                });
+                let mut contact = fresh(&keys, new, now);
+                let change = change_of(&owned, &keys, now);
+                let event = record(&change, &mut contact, start(refused, now))?;
+                contact.revision = 1;
+                contacts::insert(&mut tx, &keys, &[&contact]).await?;
+                keep_fingerprint(&mut tx, &keys, &contact).await?;
+                enqueue(&mut tx, &[event]).await?;
+                let receipt = receipt(&contact);
+                finish(&mut tx, &owned, request.as_ref(), &receipt).await?;
+                tx.done::<_, Error>(Written { receipt, now: Some(contact) })
+            })
+            .await?;
+        self.settled(session, written).await
+    }
+
+    /// Changes a contact.
+    pub async fn update_contact(
+        &self,
+        session: &Session,
+        id: ContactId,
+        patch: ContactPatch,
+        etag: String,
+        request: Option<Request>,
+    ) -> Result<Written<Contact>, Error> {
+        let keys = self.keys_of(session).await?;
+        let (now, owned) = (self.now(), session.clone());
+        let written = self
+            .db
+            .write(session.scope, move |mut tx| async move {
+                let micros = now.as_microsecond();
+                let before = begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
+                if let Some(receipt) = before {
+                    return tx.done(Written { receipt, now: None });
+                }
+                let mut contact = locked(&mut tx, &keys, id).await?;
+                contact.etag().check(&etag)?;
+                let mut events = Vec::new();
+                let change = change_of(&owned, &keys, now);
+                if let Some(external_id) = patch.external_id {
+                    refuse_taken(&mut tx, external_id.as_ref(), Some(id)).await?;
+                    contact.external_id = external_id;
+                }
+                if let Some(name) = patch.name {
+                    contact.name = name.apply(&contact.name)?;
+                }
+                let points = Points { change: &change, view: owned.view(), wanted: patch.points };
+                points.apply(&mut tx, &mut contact, &mut events).await?;
+                contact.revision += 1;
+                contact.updated_at = now;
+                contacts::update(&mut tx, &[&contact]).await?;
+                keep_fingerprint(&mut tx, &keys, &contact).await?;
+                enqueue(&mut tx, &events).await?;
+                let receipt = receipt(&contact);
+                finish(&mut tx, &owned, request.as_ref(), &receipt).await?;
+                tx.done::<_, Error>(Written { receipt, now: Some(contact) })
+            })
+            .await?;
+        self.settled(session, written).await
+    }
+
+    /// Deletes a contact. What it refused is kept as keyed hashes.
+    pub async fn delete_contact(
+        &self,
+        session: &Session,
+        id: ContactId,
+        etag: String,
+        request: Option<Request>,
+    ) -> Result<(), Error> {
+        let keys = self.keys_of(session).await?;
+        let (now, owned) = (self.now(), session.clone());
+        self.db
+            .write(session.scope, move |mut tx| async move {
+                let micros = now.as_microsecond();
+                let before: Option<Receipt> =
+                    begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
+                if before.is_some() {
+                    return tx.done(());
+                }
+                let mut contact = locked(&mut tx, &keys, id).await?;
+                contact.etag().check(&etag)?;
+                if !leads::of_primary(&mut tx, &[id]).await?.is_empty() {
+                    return Err(Error::PrimaryContact);
+                }
+                let change = change_of(&owned, &keys, now);
+                let mut events = settle(&change, &mut contact)?;
+                let has_address = contact.has_address();
+                let deletion = delete::delete(owned.view(), &contact.consents, has_address, now)?;
+                let kept: Vec<_> = (contact.points.iter().map(|point| &point.address))
+                    .filter(|address| *deletion.keeps_refusal.get(channel_of(address)))
+                    .collect();
+                refused::keep(&mut tx, &keys, &kept, micros).await?;
+                let gone = Outcome {
+                    cause: deletion.cause,
+                    consents: contact.consents,
+                    changes: deletion.changes,
+                };
+                events.push(record(&change, &mut contact, gone)?);
+                contacts::delete(&mut tx, id).await?;
+                enqueue(&mut tx, &events).await?;
+                finish(&mut tx, &owned, request.as_ref(), &receipt(&contact)).await?;
+                tx.done(())
+            })
+            .await?;
+        self.publish(session.business(), [id]);
+        Ok(())
+    }
+
+    /// Publishes what was written, or reads what is there now for a request that was repeated.
+    pub(crate) async fn settled(
+        &self,
+        session: &Session,
+        mut written: Written<Contact>,
+    ) -> Result<Written<Contact>, Error> {
+        let id = written.receipt.id.into();
+        if written.now.is_some() {
+            self.publish(session.business(), [id]);
+        } else {
+            written.now = match self.contact(session, id).await {
+                Ok(contact) => Some(contact),
+                Err(Error::NotFound(_)) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(written)
+    }
+}
+
+/// Puts found contacts in the order that was asked for. One that is missing refuses all.
+fn in_order(found: Vec<Contact>, ids: &[ContactId]) -> Result<Vec<Contact>, Error> {
+    let by_id: std::collections::HashMap<_, _> = found.into_iter().map(|c| (c.id, c)).collect();
+    ids.iter().map(|id| by_id.get(id).cloned().ok_or_else(|| NotFound.into())).collect()
+}
+
+/// The contact, locked.
+pub(crate) async fn locked(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    id: ContactId,
+) -> Result<Contact, Error> {
+    Ok(contacts::lock(tx, keys, &[id]).await?.pop().ok_or(NotFound)?)
+}
+
+/// A contact that is in no store yet.
+pub(crate) fn fresh(keys: &BusinessKeys, new: NewContact, now: Timestamp) -> Contact {
+    let id = ContactId::generate();
+    let mut points: Vec<_> = (new.addresses.into_iter())
+        .map(|address| Point { id: PointId::generate(), address })
+        .collect();
+    points.sort_unstable_by_key(|point| point.id);
+    Contact {
+        id,
+        external_id: new.external_id,
+        name: new.name,
+        points,
+        consents: ByChannel::from_fn(|_| crate::domain::Consent::not_asked(now)),
+        consent_seq: 0,
+        revision: 0,
+        subject_key: keys.wrap_subject(id, &DataKey::generate()),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// A change that is not a customer's word but follows from what somebody did to the contact. On which page
+/// that was is not said: a member's is the contacts menu.
+pub(crate) fn change_of<'a>(
+    session: &'a Session,
+    keys: &'a BusinessKeys,
+    now: Timestamp,
+) -> Change<'a> {
+    let surface = match session.kind {
+        surface::By::Member => Surface::Contacts,
+        surface::By::Service => Surface::Api,
+    };
+    let Session { scope, actor, .. } = session;
+    Change { scope: *scope, keys, actor, surface, parent: None, evidence: None, now }
+}
+
+/// Records grants that have run out, so that what follows starts from what counts.
+pub(crate) fn settle(change: &Change<'_>, contact: &mut Contact) -> Result<Vec<Event>, Error> {
+    match expiry::settle(&contact.consents, change.now) {
+        None => Ok(Vec::new()),
+        Some(outcome) => {
+            // Nobody said this, so it rests on nobody's evidence.
+            let change = Change { evidence: None, parent: None, ..change.clone() };
+            Ok(vec![record(&change, contact, outcome)?])
+        }
+    }
+}
+
+/// What a write of a contact came to.
+pub(crate) fn receipt(contact: &Contact) -> Receipt {
+    Receipt { id: contact.id.uuid(), revision: contact.revision, consent_seq: contact.consent_seq }
+}
+
+/// Keeps what an import will find this contact by.
+async fn keep_fingerprint(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    contact: &Contact,
+) -> Result<(), Error> {
+    let addresses: Vec<_> = contact.points.iter().map(|point| point.address.clone()).collect();
+    let fingerprint = import::identity(keys.index(), &contact.name, &addresses);
+    Ok(refused::keep_fingerprints(tx, &[(fingerprint, contact.id)]).await?)
+}
+
+async fn refuse_taken(
+    tx: &mut Tx,
+    external_id: Option<&ExternalId>,
+    but: Option<ContactId>,
+) -> Result<(), Error> {
+    let Some(external_id) = external_id else {
+        return Ok(());
+    };
+    let wanted = [external_id.text().expose().clone()];
+    let taken = contacts::by_external_id(tx, &wanted).await?;
+    if taken.iter().any(|(_, id)| Some(*id) != but) { Err(Error::ExternalIdTaken) } else { Ok(()) }
+}
+
+impl NamePatch {
+    /// `name` with the parts that shall change.
+    fn apply(self, name: &ContactName) -> Result<ContactName, Error> {
+        let part = |new: Option<String>, old: Option<&yinyom_privacy::Personal>| {
+            new.unwrap_or_else(|| old.map(|old| old.expose().clone()).unwrap_or_default())
+        };
+        let (first, last) = (part(self.first, name.first()), part(self.last, name.last()));
+        let mut wrong = yinyom_kernel::Violations::new();
+        let read = wrong.nest("contact", ContactName::read(&first, &last));
+        Ok(wrong.finish(read)?)
+    }
+}
+
+/// Points that shall be what somebody wants.
+struct Points<'a> {
+    change: &'a Change<'a>,
+    view: &'a View,
+    wanted: ByChannel<Option<Vec<WantedPoint>>>,
+}
+
+impl Points<'_> {
+    async fn apply(
+        self,
+        tx: &mut Tx,
+        contact: &mut Contact,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        if self.wanted.iter().all(|(_, wanted)| wanted.is_none()) {
+            return Ok(());
+        }
+        let Change { keys, now, .. } = *self.change;
+        guard::refuse_masked(self.view, &contact.consents, contact.has_address(), now)?;
+        let mut coming = ByChannel::<Coming>::default();
+        for channel in Channel::ALL.iter().copied() {
+            let Some(wanted) = self.wanted.get(channel) else { continue };
+            let existing: Vec<_> = contact.points_of(channel).cloned().collect();
+            let mut wrong = yinyom_kernel::Violations::new();
+            let plan = wrong.nest("contact", plan(channel, &existing, wanted));
+            let plan = wrong.finish(plan)?;
+            let addresses: Vec<_> = plan.coming().collect();
+            let refused = refused::refused(tx, keys, &addresses).await?;
+            *coming.get_mut(channel) =
+                Coming { any: !addresses.is_empty(), refused: !refused.is_empty() };
+            contacts::remove_points(tx, contact.id, &plan.removed).await?;
+            let added = (plan.added.iter().cloned())
+                .map(|address| Point { id: PointId::generate(), address });
+            let written: Vec<_> = plan.changed.iter().cloned().chain(added).collect();
+            let rows: Vec<_> = written.iter().map(|point| (contact.id, point)).collect();
+            contacts::insert_points(tx, keys, &rows).await?;
+            let replaced = |point: &Point| {
+                plan.removed.contains(&point.id) || written.iter().any(|new| new.id == point.id)
+            };
+            contact.points.retain(|point| !replaced(point));
+            contact.points.extend(written);
+            contact.points.sort_unstable_by_key(|point| point.id);
+        }
+        events.extend(settle(self.change, contact)?);
+        for outcome in carry(&contact.consents, coming, now) {
+            events.push(record(self.change, contact, outcome)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Why a use case did not do what it was asked.
+
+use std::time::Duration;
+
+use yinyom_db::DbError;
+use yinyom_db::idempotency::RequestError;
+use yinyom_identity::NotFound;
+use yinyom_kernel::{Code, EtagMismatch, Fault, InvalidInput, Text, Violation};
+use yinyom_privacy::InvalidPageToken;
+
+use crate::domain::Refusal;
+use crate::store::StoreError;
+
+/// A use case's refusal or failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Absent, another business's, or hidden: nobody can tell which.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// A rule says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Somebody changed it since.
+    #[error(transparent)]
+    Etag(#[from] EtagMismatch),
+    /// The page token is of another question.
+    #[error(transparent)]
+    PageToken(#[from] InvalidPageToken),
+    /// The request id cannot be used.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The store did not answer well.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another contact of the business has that external id.
+    #[error("the external id is taken")]
+    ExternalIdTaken,
+    /// A lead's primary contact can be neither deleted nor unlinked.
+    #[error("the contact is the primary one of a lead")]
+    PrimaryContact,
+    /// A lead that was turned into an account cannot be turned again.
+    #[error("the lead was converted")]
+    AlreadyConverted,
+    /// The call is for the owner and the admins.
+    #[error("not owner or admin")]
+    OwnerOrAdminOnly,
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<InvalidInput> for Error {
+    fn from(invalid: InvalidInput) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
+impl Error {
+    /// The fault that says it all, unless it is one of this enum's own.
+    fn inner(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::NotFound(fault) => Some(fault),
+            Self::Refused(fault) => Some(fault),
+            Self::Etag(fault) => Some(fault),
+            Self::PageToken(fault) => Some(fault),
+            Self::Request(fault) => Some(fault),
+            Self::Store(fault) => Some(fault),
+            Self::ExternalIdTaken
+            | Self::PrimaryContact
+            | Self::AlreadyConverted
+            | Self::OwnerOrAdminOnly => None,
+        }
+    }
+}
+
+impl Fault for Error {
+    fn code(&self) -> Code {
+        match (self.inner(), self) {
+            (Some(fault), _) => fault.code(),
+            (None, Self::ExternalIdTaken) => Code::AlreadyExists,
+            (None, Self::OwnerOrAdminOnly) => Code::PermissionDenied,
+            (None, _) => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match (self.inner(), self) {
+            (Some(fault), _) => fault.reason(),
+            (None, Self::ExternalIdTaken) => "EXTERNAL_ID_TAKEN",
+            (None, Self::PrimaryContact) => "PRIMARY_CONTACT",
+            (None, Self::OwnerOrAdminOnly) => "OWNER_OR_ADMIN_ONLY",
+            (None, _) => "ALREADY_CONVERTED",
+        }
+    }
+
+    fn text(&self) -> Text {
+        match (self.inner(), self) {
+            (Some(fault), _) => fault.text(),
+            (None, Self::ExternalIdTaken) => {
+                Text::new("Another contact has this external id.", "มีผู้ติดต่อรายอื่นใช้ external id นี้แล้ว")
+            }
+            (None, Self::PrimaryContact) => Text::new(
+                "The contact is the primary one of a lead. Give the lead another one first.",
+                "ผู้ติดต่อรายนี้เป็นผู้ติดต่อหลักของ Lead กรุณาเปลี่ยนผู้ติดต่อหลักก่อน",
+            ),
+            (None, Self::OwnerOrAdminOnly) => Text::new(
+                "This is for the owner and the admins of the business.",
+                "ใช้ได้เฉพาะเจ้าของธุรกิจและผู้ดูแล",
+            ),
+            (None, _) => Text::new(
+                "The lead was turned into an account already.",
+                "Lead นี้ถูกแปลงเป็นทะเบียนลูกค้าแล้ว",
+            ),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        self.inner().map(Fault::metadata).unwrap_or_default()
+    }
+
+    fn violations(&self) -> &[Violation] {
+        self.inner().map_or(&[], Fault::violations)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.inner().and_then(Fault::retry_after)
+    }
+}

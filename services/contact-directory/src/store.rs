@@ -1,0 +1,17 @@
+//! SQL over a transaction, by aggregate; rows to domain and back.
+//!
+//! No rule is here, but for the ones that only a database can keep: uniqueness and locks. Every function
+//! takes the [`Tx`](yinyom_db::Tx) of its caller and neither begins nor commits.
+
+pub mod accounts;
+pub mod check;
+pub mod contacts;
+mod error;
+pub mod find;
+pub mod keys;
+pub mod leads;
+pub mod paging;
+pub mod refused;
+
+pub use error::StoreError;
+pub use keys::{BusinessKeys, KeyRing};

@@ -1,0 +1,99 @@
+//! What a check of many contacts needs to know, without opening an address.
+
+use uuid::Uuid;
+use yinyom_consent::{Channel, ConsentState};
+use yinyom_db::{DbError, Tx};
+use yinyom_kernel::{ContactId, from_micros};
+
+use super::StoreError;
+use super::contacts::{narrow, uuids};
+use crate::domain::Consent;
+
+/// A channel of one contact.
+#[derive(Debug, Clone)]
+pub struct ChannelOf {
+    pub contact: ContactId,
+    pub consent: Consent,
+    pub has_address: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    contact_id: Uuid,
+    state: i32,
+    expires_at: Option<i64>,
+    set_at: i64,
+    refused_before: bool,
+    has_address: bool,
+}
+
+/// The channel of each of those contacts that the business has.
+pub async fn channels(
+    tx: &mut Tx,
+    channel: Channel,
+    contacts: &[ContactId],
+) -> Result<Vec<ChannelOf>, StoreError> {
+    let sql = match channel {
+        Channel::Phone => {
+            "SELECT contact_id, phone_state AS state, phone_expires_at AS expires_at, phone_set_at AS set_at,
+                 phone_refused_before AS refused_before,
+                 EXISTS (SELECT 1 FROM contact_points p WHERE p.business_id = c.business_id
+                     AND p.contact_id = c.contact_id AND p.channel = 1) AS has_address
+             FROM contacts c WHERE business_id = $1 AND contact_id IN {list}"
+        }
+        Channel::Email => {
+            "SELECT contact_id, email_state AS state, email_expires_at AS expires_at, email_set_at AS set_at,
+                 email_refused_before AS refused_before,
+                 EXISTS (SELECT 1 FROM contact_points p WHERE p.business_id = c.business_id
+                     AND p.contact_id = c.contact_id AND p.channel = 2) AS has_address
+             FROM contacts c WHERE business_id = $1 AND contact_id IN {list}"
+        }
+    };
+    let rows = tx.scoped(sql).list(&uuids(contacts)).fetch_all::<Row>().await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(ChannelOf {
+                contact: row.contact_id.into(),
+                consent: Consent {
+                    state: ConsentState::from_code(narrow(row.state))?,
+                    expires_at: row.expires_at.map(from_micros),
+                    updated_at: from_micros(row.set_at),
+                    refused_before: row.refused_before,
+                },
+                has_address: row.has_address,
+            })
+        })
+        .collect()
+}
+
+/// Which of those contacts have an address that another contact has too and that is refused there.
+pub async fn refused_by_others(
+    tx: &mut Tx,
+    channel: Channel,
+    contacts: &[ContactId],
+) -> Result<Vec<ContactId>, DbError> {
+    let sql = match channel {
+        Channel::Phone => {
+            "SELECT DISTINCT mine.contact_id
+             FROM contact_points mine
+             JOIN contact_points theirs ON theirs.business_id = mine.business_id
+                 AND theirs.channel = mine.channel AND theirs.blind_index = mine.blind_index
+                 AND theirs.contact_id <> mine.contact_id
+             JOIN contacts other ON other.business_id = theirs.business_id
+                 AND other.contact_id = theirs.contact_id AND other.phone_state = 3
+             WHERE mine.business_id = $1 AND mine.channel = 1 AND mine.contact_id IN {list}"
+        }
+        Channel::Email => {
+            "SELECT DISTINCT mine.contact_id
+             FROM contact_points mine
+             JOIN contact_points theirs ON theirs.business_id = mine.business_id
+                 AND theirs.channel = mine.channel AND theirs.blind_index = mine.blind_index
+                 AND theirs.contact_id <> mine.contact_id
+             JOIN contacts other ON other.business_id = theirs.business_id
+                 AND other.contact_id = theirs.contact_id AND other.email_state = 3
+             WHERE mine.business_id = $1 AND mine.channel = 2 AND mine.contact_id IN {list}"
+        }
+    };
+    let found = tx.scoped(sql).list(&uuids(contacts)).scalars::<Uuid>().await?;
+    Ok(found.into_iter().map(ContactId::from).collect())
+}

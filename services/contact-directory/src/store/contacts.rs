@@ -1,0 +1,384 @@
+//! Contacts and their points, some hundreds in one statement.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+use yinyom_consent::{ByChannel, Channel, ConsentState};
+use yinyom_db::{DbError, Rows, Tx};
+use yinyom_kernel::{ContactId, PointId, from_micros};
+use yinyom_privacy::Personal;
+
+use super::paging::Source;
+use super::{BusinessKeys, StoreError};
+use crate::domain::contact::{ContactName, ExternalId};
+use crate::domain::points::{Point, channel_of};
+use crate::domain::{Consent, Contact};
+
+macro_rules! columns { () => { "c.contact_id, c.external_id, c.first_name, c.last_name, c.sort_name, c.revision,
+    c.consent_seq, c.phone_state, c.phone_expires_at, c.phone_set_at, c.phone_refused_before, c.email_state,
+    c.email_expires_at, c.email_set_at, c.email_refused_before, c.subject_key, c.created_at, c.updated_at" } }
+
+const SELECT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM contacts c WHERE c.business_id = $1 AND c.contact_id IN {list} ORDER BY c.contact_id",
+);
+
+/// Lists of contacts.
+pub const SOURCE: Source = Source {
+    from: "contacts c",
+    columns: columns!(),
+    id: "c.contact_id",
+    name: "c.sort_name",
+    created_at: "c.created_at",
+    updated_at: "c.updated_at",
+    business: "c.business_id",
+};
+
+/// A contact without its points.
+#[derive(Debug, sqlx::FromRow)]
+pub struct ContactRow {
+    pub contact_id: Uuid,
+    external_id: Option<String>,
+    first_name: String,
+    last_name: String,
+    pub sort_name: String,
+    revision: i64,
+    consent_seq: i64,
+    phone_state: i32,
+    phone_expires_at: Option<i64>,
+    phone_set_at: i64,
+    phone_refused_before: bool,
+    email_state: i32,
+    email_expires_at: Option<i64>,
+    email_set_at: i64,
+    email_refused_before: bool,
+    subject_key: Vec<u8>,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct PointRow {
+    contact_id: Uuid,
+    point_id: Uuid,
+    channel: i32,
+    sealed: Vec<u8>,
+}
+
+/// The contact of that id, if the business has it.
+pub async fn find(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    id: ContactId,
+) -> Result<Option<Contact>, StoreError> {
+    Ok(load(tx, keys, &[id]).await?.pop())
+}
+
+/// The contacts of those ids that the business has, by id.
+pub async fn load(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    ids: &[ContactId],
+) -> Result<Vec<Contact>, StoreError> {
+    let rows = tx.scoped(SELECT).list(&uuids(ids)).fetch_all().await?;
+    with_points(tx, keys, rows).await
+}
+
+/// Like [`load`], and nobody else changes them until this unit of work ends. Locks by id, so that two units
+/// never wait for each other.
+pub async fn lock(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    ids: &[ContactId],
+) -> Result<Vec<Contact>, StoreError> {
+    let rows = tx.scoped(SELECT).list(&uuids(ids)).for_update().fetch_all().await?;
+    with_points(tx, keys, rows).await
+}
+
+/// Which of those contacts the business has. They stay until this unit of work ends.
+pub async fn hold(tx: &mut Tx, ids: &[ContactId]) -> Result<Vec<Uuid>, DbError> {
+    tx.scoped(
+        "SELECT contact_id FROM contacts
+         WHERE business_id = $1 AND contact_id IN {list} ORDER BY contact_id",
+    )
+    .list(&uuids(ids))
+    .for_update()
+    .scalars()
+    .await
+}
+
+/// Adds the points to rows, in the order of the rows.
+pub async fn with_points(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    rows: Vec<ContactRow>,
+) -> Result<Vec<Contact>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.contact_id).collect();
+    let points: Vec<PointRow> = tx
+        .scoped(
+            "SELECT contact_id, point_id, channel, sealed FROM contact_points
+             WHERE business_id = $1 AND contact_id IN {list} ORDER BY contact_id, point_id",
+        )
+        .list(&ids)
+        .fetch_all()
+        .await?;
+    let mut by_contact: HashMap<Uuid, Vec<Point>> = HashMap::with_capacity(rows.len());
+    for row in points {
+        by_contact.entry(row.contact_id).or_default().push(open(keys, &row)?);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let points = by_contact.remove(&row.contact_id).unwrap_or_default();
+            row.into_contact(points)
+        })
+        .collect()
+}
+
+fn open(keys: &BusinessKeys, row: &PointRow) -> Result<Point, StoreError> {
+    let (contact, id) = (ContactId::from(row.contact_id), PointId::from(row.point_id));
+    let channel = Channel::from_code(narrow(row.channel))?;
+    Ok(Point { id, address: keys.open_address(contact, id, channel, &row.sealed)? })
+}
+
+impl ContactRow {
+    fn into_contact(self, points: Vec<Point>) -> Result<Contact, StoreError> {
+        let consent = |state: i32, expires_at: Option<i64>, set_at: i64, refused_before: bool| {
+            Ok::<_, StoreError>(Consent {
+                state: ConsentState::from_code(narrow(state))?,
+                expires_at: expires_at.map(from_micros),
+                updated_at: from_micros(set_at),
+                refused_before,
+            })
+        };
+        let text = |text: String| (!text.is_empty()).then(|| Personal::new(text));
+        Ok(Contact {
+            id: self.contact_id.into(),
+            external_id: self.external_id.map(Personal::new).map(ExternalId::restore),
+            name: ContactName::restore(text(self.first_name), text(self.last_name)),
+            points,
+            consents: ByChannel {
+                phone: consent(
+                    self.phone_state,
+                    self.phone_expires_at,
+                    self.phone_set_at,
+                    self.phone_refused_before,
+                )?,
+                email: consent(
+                    self.email_state,
+                    self.email_expires_at,
+                    self.email_set_at,
+                    self.email_refused_before,
+                )?,
+            },
+            consent_seq: self.consent_seq,
+            revision: self.revision,
+            subject_key: self.subject_key,
+            created_at: from_micros(self.created_at),
+            updated_at: from_micros(self.updated_at),
+        })
+    }
+}
+
+/// Which contacts have those external ids.
+pub async fn by_external_id(
+    tx: &mut Tx,
+    external_ids: &[String],
+) -> Result<Vec<(String, ContactId)>, DbError> {
+    let found = tx
+        .scoped(
+            "SELECT external_id, contact_id FROM contacts
+             WHERE business_id = $1 AND external_id IN {list}",
+        )
+        .list(external_ids)
+        .fetch_all::<(String, Uuid)>()
+        .await?;
+    Ok(found.into_iter().map(|(external_id, id)| (external_id, id.into())).collect())
+}
+
+/// Stores new contacts with their points.
+pub async fn insert(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    contacts: &[&Contact],
+) -> Result<(), StoreError> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(contacts);
+    tx.scoped(
+        "INSERT INTO contacts (business_id, contact_id, external_id, first_name, last_name, sort_name,
+             sort_last_name, revision, consent_seq, phone_state, phone_expires_at, phone_set_at,
+             phone_refused_before, email_state, email_expires_at, email_set_at, email_refused_before,
+             subject_key, created_at, updated_at)
+         SELECT $1, contact_id, external_id, first_name, last_name, sort_name, sort_last_name, revision,
+             consent_seq, phone_state, phone_expires_at, phone_set_at, phone_refused_before, email_state,
+             email_expires_at, email_set_at, email_refused_before, subject_key, created_at, updated_at
+         FROM {rows}",
+    )
+    .rows(
+        columns
+            .rows(contacts)
+            .bytes("subject_key", contacts.iter().map(|c| &c.subject_key[..]))
+            .ints("created_at", contacts.iter().map(|c| c.created_at.as_microsecond())),
+    )
+    .execute()
+    .await?;
+    let points: Vec<_> =
+        contacts.iter().flat_map(|c| c.points.iter().map(|point| (c.id, point))).collect();
+    insert_points(tx, keys, &points).await
+}
+
+/// Stores contacts that were locked and changed, without their points.
+pub async fn update(tx: &mut Tx, contacts: &[&Contact]) -> Result<(), StoreError> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(contacts);
+    tx.scoped(
+        "UPDATE contacts SET external_id = batch.external_id, first_name = batch.first_name,
+             last_name = batch.last_name, sort_name = batch.sort_name,
+             sort_last_name = batch.sort_last_name, revision = batch.revision,
+             consent_seq = batch.consent_seq, phone_state = batch.phone_state,
+             phone_expires_at = batch.phone_expires_at, phone_set_at = batch.phone_set_at,
+             phone_refused_before = batch.phone_refused_before, email_state = batch.email_state,
+             email_expires_at = batch.email_expires_at, email_set_at = batch.email_set_at,
+             email_refused_before = batch.email_refused_before, updated_at = batch.updated_at
+         FROM {rows}
+         WHERE contacts.business_id = $1 AND contacts.contact_id = batch.contact_id",
+    )
+    .rows(columns.rows(contacts))
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Texts of contacts that statements borrow.
+struct Columns {
+    sort_names: Vec<Personal>,
+    sort_last_names: Vec<Option<Personal>>,
+}
+
+impl Columns {
+    fn of(contacts: &[&Contact]) -> Self {
+        Self {
+            sort_names: contacts.iter().map(|c| c.name.sort_key()).collect(),
+            sort_last_names: contacts.iter().map(|c| c.name.last_key()).collect(),
+        }
+    }
+
+    fn rows<'a>(&'a self, contacts: &'a [&Contact]) -> Rows<'a> {
+        fn text(part: Option<&Personal>) -> &str {
+            part.map_or("", |part| part.expose())
+        }
+        let rows = Rows::new()
+            .uuids("contact_id", contacts.iter().map(|c| c.id.uuid()))
+            .texts(
+                "external_id",
+                contacts
+                    .iter()
+                    .map(|c| c.external_id.as_ref().map(|id| id.text().expose().as_str())),
+            )
+            .texts("first_name", contacts.iter().map(|c| text(c.name.first())))
+            .texts("last_name", contacts.iter().map(|c| text(c.name.last())))
+            .texts("sort_name", self.sort_names.iter().map(|name| name.expose().as_str()))
+            .texts("sort_last_name", self.sort_last_names.iter().map(|name| text(name.as_ref())))
+            .ints("revision", contacts.iter().map(|c| c.revision))
+            .ints("consent_seq", contacts.iter().map(|c| c.consent_seq))
+            .ints("updated_at", contacts.iter().map(|c| c.updated_at.as_microsecond()));
+        let names: [(Channel, [&'static str; 4]); 2] = [
+            (
+                Channel::Phone,
+                ["phone_state", "phone_expires_at", "phone_set_at", "phone_refused_before"],
+            ),
+            (
+                Channel::Email,
+                ["email_state", "email_expires_at", "email_set_at", "email_refused_before"],
+            ),
+        ];
+        names.into_iter().fold(rows, |rows, (channel, [state, expires_at, set_at, refused])| {
+            let consents = || contacts.iter().map(move |c| c.consents.get(channel));
+            rows.ints(state, consents().map(|c| i64::from(c.state.code())))
+                .ints(expires_at, consents().map(|c| c.expires_at.map(|at| at.as_microsecond())))
+                .ints(set_at, consents().map(|c| c.updated_at.as_microsecond()))
+                .flags(refused, consents().map(|c| c.refused_before))
+        })
+    }
+}
+
+/// Stores new points, or new addresses of points.
+pub async fn insert_points(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    points: &[(ContactId, &Point)],
+) -> Result<(), StoreError> {
+    if points.is_empty() {
+        return Ok(());
+    }
+    let sealed: Vec<_> =
+        points.iter().map(|(c, point)| keys.seal_address(*c, point.id, &point.address)).collect();
+    let indexes: Vec<_> =
+        points.iter().map(|(_, point)| keys.blind_index(&point.address)).collect();
+    tx.scoped(
+        "INSERT INTO contact_points (business_id, contact_id, point_id, channel, sealed, blind_index)
+         SELECT $1, contact_id, point_id, channel, sealed, blind_index FROM {rows} WHERE true
+         ON CONFLICT (business_id, contact_id, point_id)
+         DO UPDATE SET sealed = excluded.sealed, blind_index = excluded.blind_index",
+    )
+    .rows(
+        Rows::new()
+            .uuids("contact_id", points.iter().map(|(contact, _)| contact.uuid()))
+            .uuids("point_id", points.iter().map(|(_, point)| point.id.uuid()))
+            .ints(
+                "channel",
+                points.iter().map(|(_, point)| i64::from(channel_of(&point.address).code())),
+            )
+            .bytes("sealed", sealed.iter().map(|bytes| &bytes[..]))
+            .bytes("blind_index", indexes.iter().map(|bytes| &bytes[..])),
+    )
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Removes points of a contact.
+pub async fn remove_points(
+    tx: &mut Tx,
+    contact: ContactId,
+    points: &[PointId],
+) -> Result<(), DbError> {
+    if points.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = points.iter().map(|id| id.uuid()).collect();
+    tx.scoped(
+        "DELETE FROM contact_points WHERE business_id = $1 AND contact_id = $2 AND point_id IN {list}",
+    )
+    .bind(contact.uuid())
+    .list(&ids)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Deletes a contact with its points, links and fingerprints.
+pub async fn delete(tx: &mut Tx, contact: ContactId) -> Result<(), DbError> {
+    tx.scoped("DELETE FROM contacts WHERE business_id = $1 AND contact_id = $2")
+        .bind(contact.uuid())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Ids as they are bound.
+pub fn uuids(ids: &[ContactId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.uuid()).collect()
+}
+
+/// A stored number as a word's code; one that does not fit is none of them.
+pub fn narrow(code: i32) -> i16 {
+    i16::try_from(code).unwrap_or_default()
+}

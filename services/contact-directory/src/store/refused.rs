@@ -1,0 +1,115 @@
+//! Keyed hashes: of addresses that deleted contacts had refused, and of contacts that an import finds again.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+use yinyom_consent::Channel;
+use yinyom_db::{DbError, Rows, Tx};
+use yinyom_kernel::ContactId;
+
+use super::BusinessKeys;
+use crate::domain::points::channel_of;
+use yinyom_privacy::Address;
+
+/// Which of `addresses` a deleted contact had refused.
+pub async fn refused(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    addresses: &[&Address],
+) -> Result<HashSet<Address>, DbError> {
+    if addresses.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let indexes: Vec<Vec<u8>> =
+        addresses.iter().map(|address| keys.blind_index(address).to_vec()).collect();
+    let found: HashSet<(i32, Vec<u8>)> = tx
+        .scoped(
+            "SELECT channel, blind_index FROM refused_addresses
+             WHERE business_id = $1 AND blind_index IN {list}",
+        )
+        .list(&indexes)
+        .fetch_all::<(i32, Vec<u8>)>()
+        .await?
+        .into_iter()
+        .collect();
+    Ok(addresses
+        .iter()
+        .zip(indexes)
+        .filter(|(address, index)| {
+            found.contains(&(i32::from(channel_of(address).code()), index.clone()))
+        })
+        .map(|(address, _)| (*address).clone())
+        .collect())
+}
+
+/// Keeps that `addresses` were refused.
+pub async fn keep(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    addresses: &[&Address],
+    now: i64,
+) -> Result<(), DbError> {
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let channel = |address: &Address| -> Channel { channel_of(address) };
+    let indexes: Vec<_> = addresses.iter().map(|address| keys.blind_index(address)).collect();
+    tx.scoped(
+        "INSERT INTO refused_addresses (business_id, channel, blind_index, refused_at)
+         SELECT $1, channel, blind_index, refused_at FROM {rows} WHERE true
+         ON CONFLICT (business_id, channel, blind_index) DO NOTHING",
+    )
+    .rows(
+        Rows::new()
+            .ints("channel", addresses.iter().map(|a| i64::from(channel(a).code())))
+            .bytes("blind_index", indexes.iter().map(|index| &index[..]))
+            .ints("refused_at", addresses.iter().map(|_| now)),
+    )
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The contacts of those fingerprints.
+pub async fn by_fingerprint(
+    tx: &mut Tx,
+    fingerprints: &[[u8; 32]],
+) -> Result<HashMap<[u8; 32], ContactId>, DbError> {
+    let wanted: Vec<Vec<u8>> = fingerprints.iter().map(|f| f.to_vec()).collect();
+    let found = tx
+        .scoped(
+            "SELECT fingerprint, contact_id FROM contact_fingerprints
+             WHERE business_id = $1 AND fingerprint IN {list}",
+        )
+        .list(&wanted)
+        .fetch_all::<(Vec<u8>, Uuid)>()
+        .await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(bytes, id)| Some((<[u8; 32]>::try_from(bytes).ok()?, id.into())))
+        .collect())
+}
+
+/// Keeps what contacts are found by. A contact that changed is found by what it was, too; the first one that
+/// had a fingerprint keeps it.
+pub async fn keep_fingerprints(
+    tx: &mut Tx,
+    fingerprints: &[([u8; 32], ContactId)],
+) -> Result<(), DbError> {
+    if fingerprints.is_empty() {
+        return Ok(());
+    }
+    tx.scoped(
+        "INSERT INTO contact_fingerprints (business_id, fingerprint, contact_id)
+         SELECT $1, fingerprint, contact_id FROM {rows} WHERE true
+         ON CONFLICT (business_id, fingerprint) DO NOTHING",
+    )
+    .rows(
+        Rows::new()
+            .bytes("fingerprint", fingerprints.iter().map(|(f, _)| &f[..]))
+            .uuids("contact_id", fingerprints.iter().map(|(_, id)| id.uuid())),
+    )
+    .execute()
+    .await?;
+    Ok(())
+}
