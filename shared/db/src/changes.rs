@@ -25,7 +25,7 @@ impl Listener {
     /// Several changes make one return. Never returns once the database is closed.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -105,14 +105,19 @@ impl Changes {
         }
         listener
     }
-}
 
-impl Drop for Changes {
-    fn drop(&mut self) {
+    /// Stops listening to other processes.
+    pub(crate) fn close(&self) {
         if let Some(network) = &self.network {
             let follower = network.follower.lock().unwrap_or_else(PoisonError::into_inner);
             follower.iter().for_each(AbortHandle::abort);
         }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -292,6 +292,7 @@ impl Db {
 
     /// Waits for what is under way and closes all connections. Later work is refused.
     pub async fn close(&self) {
+        self.0.changes.close();
         match &self.0.pools {
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;

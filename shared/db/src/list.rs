@@ -65,6 +65,7 @@ pub(crate) fn json<T: Item>(items: &[T]) -> String {
 /// The columns have equal lengths. An item is a value or an `Option` of one. Keep it to some
 /// hundreds of rows; one statement then costs little more than one row does.
 #[derive(Debug, Default)]
+#[must_use = "a batch does nothing until a statement takes it"]
 pub struct Rows<'a> {
     columns: Vec<(&'static str, Column<'a>)>,
 }

@@ -16,15 +16,8 @@ const SERVER: &str = "YINYOM_TEST_POSTGRES_URL";
 pub struct TestDb {
     db: Db,
     config: DbConfig,
-    _place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    Directory(
-        #[expect(dead_code, reason = "removes the directory when dropped")] tempfile::TempDir,
-    ),
-    Server(#[expect(dead_code, reason = "drops the database when dropped")] OnServer),
+    /// Removes the file, or the database on the server, when dropped.
+    _place: Box<dyn std::fmt::Debug + Send>,
 }
 
 impl TestDb {
@@ -54,7 +47,7 @@ impl Deref for TestDb {
 pub async fn sqlite(migrations: &Migrations) -> TestDb {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
     let config = DbConfig::new(format!("sqlite:{}", directory.path().join("test.db").display()));
-    open(config, migrations, Place::Directory(directory)).await
+    open(config, migrations, directory).await
 }
 
 /// A new database on the server that `YINYOM_TEST_POSTGRES_URL` names.
@@ -75,12 +68,16 @@ pub async fn postgres(migrations: &Migrations) -> TestDb {
         .await
         .unwrap_or_else(|error| panic!("the server that {SERVER} names does not serve: {error}"));
     let config = DbConfig::new(server.clone().database(&name).to_url_lossy().to_string());
-    open(config, migrations, Place::Server(OnServer { server, name })).await
+    open(config, migrations, OnServer { server, name }).await
 }
 
-async fn open(config: DbConfig, migrations: &Migrations, place: Place) -> TestDb {
+async fn open(
+    config: DbConfig,
+    migrations: &Migrations,
+    place: impl std::fmt::Debug + Send + 'static,
+) -> TestDb {
     match Db::connect(&config, migrations).await {
-        Ok(db) => TestDb { db, config, _place: place },
+        Ok(db) => TestDb { db, config, _place: Box::new(place) },
         Err(error) => panic!("the test database cannot be opened: {error}: {error:?}"),
     }
 }

@@ -1,0 +1,222 @@
+//! Many values in one statement, and what a value is after a round trip.
+
+use uuid::Uuid;
+use yinyom_db::{DbError, Rows, Tx};
+use yinyom_testkit::{TestDb, both_databases};
+
+use crate::{MIGRATIONS, put, some_scope, units};
+
+both_databases!(MIGRATIONS =>
+    every_kind_of_value_comes_back_as_it_went,
+    a_batch_is_inserted_updated_and_joined_by_one_statement_each,
+    an_empty_batch_is_nothing,
+    a_ragged_batch_is_refused,
+    a_list_finds_what_is_in_it_and_nothing_else,
+    a_mark_that_is_missing_is_an_error,
+    rows_locked_for_update_make_others_wait,
+);
+
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+struct Entry {
+    id: Uuid,
+    unit: i64,
+    count: i32,
+    body: Option<Vec<u8>>,
+    note: Option<String>,
+    flag: Option<bool>,
+    at: Option<i64>,
+}
+
+fn entries() -> Vec<Entry> {
+    let empty = Entry {
+        id: Uuid::now_v7(),
+        unit: 0,
+        count: 0,
+        body: None,
+        note: None,
+        flag: None,
+        at: None,
+    };
+    let some = |unit, note: &str, body: &[u8], flag, at| Entry {
+        id: Uuid::now_v7(),
+        unit,
+        count: i32::MAX,
+        body: Some(body.to_vec()),
+        note: Some(note.to_owned()),
+        flag: Some(flag),
+        at: Some(at),
+    };
+    vec![
+        empty,
+        some(i64::MIN, "ยินยอม, \"quoted\" \\ {list} \u{1}", &[0, 255, 39], true, i64::MAX),
+        some(7, "", &[], false, -1),
+    ]
+}
+
+async fn all(tx: &mut Tx) -> Result<Vec<Entry>, DbError> {
+    tx.scoped(
+        "SELECT id, unit, count, body, note, flag, at FROM entry WHERE business_id = $1 ORDER BY id",
+    )
+    .fetch_all()
+    .await
+}
+
+fn batch(entries: &[Entry]) -> Rows<'_> {
+    Rows::new()
+        .uuids("id", entries.iter().map(|e| e.id))
+        .ints("unit", entries.iter().map(|e| e.unit))
+        .ints("count", entries.iter().map(|e| i64::from(e.count)))
+        .bytes("body", entries.iter().map(|e| e.body.as_deref()))
+        .texts("note", entries.iter().map(|e| e.note.as_deref()))
+        .flags("flag", entries.iter().map(|e| e.flag))
+        .ints("at", entries.iter().map(|e| e.at))
+}
+
+const INSERT: &str = "
+    INSERT INTO entry (business_id, id, unit, count, body, note, flag, at)
+    SELECT $1, id, unit, count, body, note, flag, at FROM {rows} WHERE true
+    ON CONFLICT (business_id, id) DO NOTHING";
+
+async fn every_kind_of_value_comes_back_as_it_went(db: TestDb) {
+    let mut expected = entries();
+    expected.sort_by_key(|e| e.id);
+    let one_by_one = expected.clone();
+    let found = db
+        .write::<_, DbError, _, _>(some_scope(), |mut tx| async move {
+            for e in one_by_one {
+                tx.scoped(
+                    "INSERT INTO entry (business_id, id, unit, count, body, note, flag, at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                )
+                .bind(e.id)
+                .bind(e.unit)
+                .bind(e.count)
+                .bind(e.body.as_deref())
+                .bind(e.note.as_deref())
+                .bind(e.flag)
+                .bind(e.at)
+                .execute()
+                .await?;
+            }
+            let found = all(&mut tx).await?;
+            tx.done(found)
+        })
+        .await
+        .unwrap();
+    assert_eq!(found, expected);
+}
+
+async fn a_batch_is_inserted_updated_and_joined_by_one_statement_each(db: TestDb) {
+    let mut expected = entries();
+    expected.sort_by_key(|e| e.id);
+    let given = expected.clone();
+    db.write::<_, DbError, _, _>(some_scope(), |mut tx| async move {
+        assert_eq!(tx.scoped(INSERT).rows(batch(&given)).execute().await?, 3);
+        assert_eq!(all(&mut tx).await?, given);
+        assert_eq!(tx.scoped(INSERT).rows(batch(&given)).execute().await?, 0);
+
+        let renamed =
+            Rows::new().uuids("id", given[1..].iter().map(|e| e.id)).texts("note", ["one", "two"]);
+        let update = "UPDATE entry SET note = batch.note FROM {rows}
+                      WHERE entry.business_id = $1 AND entry.id = batch.id";
+        assert_eq!(tx.scoped(update).rows(renamed).execute().await?, 2);
+
+        let wanted = Rows::new().uuids("id", [given[2].id, Uuid::now_v7()]);
+        let join = "SELECT entry.note FROM entry JOIN {rows} ON entry.id = batch.id
+                    WHERE business_id = $1";
+        let notes: Vec<String> = tx.scoped(join).rows(wanted).scalars().await?;
+        assert_eq!(notes, ["two"]);
+        tx.done(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn an_empty_batch_is_nothing(db: TestDb) {
+    let inserted = db
+        .write::<_, DbError, _, _>(some_scope(), |mut tx| async move {
+            let inserted = tx.scoped(INSERT).rows(batch(&[])).execute().await?;
+            tx.done(inserted)
+        })
+        .await;
+    assert_eq!(inserted.unwrap(), 0);
+}
+
+async fn a_ragged_batch_is_refused(db: TestDb) {
+    let mut tx = db.read(some_scope()).await.unwrap();
+    let ragged = Rows::new().ints("a", [1, 2]).ints("b", [1]);
+    let answer = tx.query("SELECT COUNT(*) FROM {rows}").rows(ragged).scalar::<i64>().await;
+    assert!(matches!(answer, Err(DbError::Bug(_))), "{answer:?}");
+}
+
+async fn a_list_finds_what_is_in_it_and_nothing_else(db: TestDb) {
+    let scope = some_scope();
+    let given = entries();
+    let (ids, batched) = (given.iter().map(|e| e.id).collect::<Vec<_>>(), given.clone());
+    db.write::<_, DbError, _, _>(scope, |mut tx| async move {
+        tx.scoped(INSERT).rows(batch(&batched)).execute().await?;
+        tx.done(())
+    })
+    .await
+    .unwrap();
+    let mut tx = db.read(scope).await.unwrap();
+    let by_id = "SELECT unit FROM entry WHERE business_id = $1 AND id IN {list} AND unit < $3";
+    let found: Vec<i64> =
+        tx.scoped(by_id).list(&[ids[0], ids[2], Uuid::now_v7()]).bind(5).scalars().await.unwrap();
+    assert_eq!(found, [0]);
+    let found: Vec<i64> = tx.scoped(by_id).list::<Uuid>(&[]).bind(5).scalars().await.unwrap();
+    assert_eq!(found, [0; 0]);
+
+    let by_all = "SELECT id FROM entry WHERE business_id = $1
+                  AND unit IN {list} AND note IN {list} AND note IN {list} AND body IN {list}";
+    let found: Vec<Uuid> = tx
+        .scoped(by_all)
+        .list(&[i64::MIN, 7])
+        .list(&["", given[1].note.as_deref().unwrap()])
+        .list(&[String::new(), "it's".to_owned()])
+        .list(&[vec![], vec![1]])
+        .scalars()
+        .await
+        .unwrap();
+    assert_eq!(found, [ids[2]]);
+}
+
+async fn a_mark_that_is_missing_is_an_error(db: TestDb) {
+    let mut tx = db.read(some_scope()).await.unwrap();
+    let answer = tx.query("SELECT 1").list(&[1_i64]).scalars::<i64>().await;
+    assert!(matches!(answer, Err(DbError::Bug(_))), "{answer:?}");
+    let mut tx = db.read(some_scope()).await.unwrap();
+    let answer = tx.query("SELECT COUNT(*) FROM {rows}").scalar::<i64>().await;
+    assert!(matches!(answer, Err(DbError::Bug(_))), "{answer:?}");
+}
+
+async fn rows_locked_for_update_make_others_wait(db: TestDb) {
+    let scope = some_scope();
+    let id = Uuid::now_v7();
+    put(&db, scope, id, 0).await.unwrap();
+    // Without the lock, two of these read the same number and one increment is lost.
+    let mut raises = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let db = db.handle();
+        raises.spawn(async move {
+            db.write::<_, DbError, _, _>(scope, move |mut tx| async move {
+                let unit: i64 = tx
+                    .scoped("SELECT unit FROM entry WHERE business_id = $1 AND id = $2")
+                    .bind(id)
+                    .for_update()
+                    .scalar()
+                    .await?;
+                tx.scoped("UPDATE entry SET unit = $3 WHERE business_id = $1 AND id = $2")
+                    .bind(id)
+                    .bind(unit + 1)
+                    .execute()
+                    .await?;
+                tx.done(())
+            })
+            .await
+            .unwrap();
+        });
+    }
+    raises.join_all().await;
+    assert_eq!(units(&db, scope).await, [20]);
+}

@@ -1,0 +1,22 @@
+CREATE TABLE requests (
+    business_id BLOB NOT NULL,
+    caller TEXT NOT NULL,
+    rpc TEXT NOT NULL,
+    request_id BLOB NOT NULL,
+    fingerprint BLOB NOT NULL,
+    outcome BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, caller, rpc, request_id)
+) WITHOUT ROWID;
+CREATE INDEX requests_by_age ON requests (created_at);
+CREATE TABLE entry (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    unit BIGINT NOT NULL,
+    count INTEGER NOT NULL CHECK (count >= 0),
+    body BLOB,
+    note TEXT,
+    flag BOOLEAN,
+    at BIGINT,
+    PRIMARY KEY (business_id, id)
+);
