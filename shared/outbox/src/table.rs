@@ -1,0 +1,128 @@
+//! What a service does with the outbox in its own units of work: put events in, look, try again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+use yinyom_db::{DbError, Rows, Tx};
+use yinyom_kernel::from_micros;
+
+use crate::Event;
+
+/// The tables, for a service's migrations on SQLite.
+pub const SQLITE_TABLES: &str = include_str!("../migrations/sqlite/1_outbox.sql");
+
+/// The tables, for a service's migrations on PostgreSQL.
+pub const POSTGRES_TABLES: &str = include_str!("../migrations/postgres/1_outbox.sql");
+
+/// How long the replica that committed an event has it to itself, before the sweep takes it.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// The most quarantined streams that [`status`] tells of.
+const MOST_QUARANTINED: i64 = 1_000;
+
+/// What waits in a business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// How many events wait, those of quarantined streams included.
+    pub backlog: u64,
+    /// When the oldest of them was committed.
+    pub oldest: Option<Timestamp>,
+    /// Streams that are not sent until somebody says [`retry`]; oldest first, 1,000 at most.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// A stream that the receiver refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Which stream.
+    pub stream: Uuid,
+    /// The first event that was not taken.
+    pub seq: i64,
+    /// Why: the receiver's reason, or `GAP` if it lacks an event that is no longer here.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Adds `events` to the business of `tx`, in one statement: some hundreds at most. Once the unit of
+/// work is committed, wake the relay ([`crate::RelayHandle::wake`]).
+///
+/// The caller raised each stream's number in this same unit of work; the lock on the row that holds
+/// the number makes numbers gap-free and visible in their order (TRAPS 1).
+pub async fn enqueue(tx: &mut Tx, events: &[Event]) -> Result<(), DbError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let due = |event: &Event| event.created_at.as_microsecond().saturating_add(micros(GRACE));
+    let rows = Rows::new()
+        .uuids("stream_id", events.iter().map(|e| e.stream))
+        .ints("seq", events.iter().map(|e| e.seq))
+        .bytes("payload", events.iter().map(|e| &e.payload[..]))
+        .texts("trace_parent", events.iter().map(|e| e.trace_parent.as_deref()))
+        .ints("created_at", events.iter().map(|e| e.created_at.as_microsecond()))
+        .ints("due_at", events.iter().map(due));
+    tx.scoped(
+        "INSERT INTO outbox
+             (business_id, stream_id, seq, payload, trace_parent, created_at, due_at)
+         SELECT $1, stream_id, seq, payload, trace_parent, created_at, due_at FROM {rows}",
+    )
+    .rows(rows)
+    .execute()
+    .await
+    .map(drop)
+}
+
+/// What waits in the business of `tx`. Counts its rows.
+pub async fn status(tx: &mut Tx) -> Result<Status, DbError> {
+    let (backlog, oldest) = tx
+        .scoped("SELECT COUNT(*), MIN(created_at) FROM outbox WHERE business_id = $1")
+        .fetch_one::<(i64, Option<i64>)>()
+        .await?;
+    let quarantined = tx
+        .scoped(
+            "SELECT stream_id, seq, reason, quarantined_at FROM outbox_stalls
+             WHERE business_id = $1 AND quarantined_at IS NOT NULL
+             ORDER BY quarantined_at, stream_id LIMIT $2",
+        )
+        .bind(MOST_QUARANTINED)
+        .fetch_all::<(Uuid, i64, String, i64)>()
+        .await?;
+    let quarantined = quarantined.into_iter().map(|(stream, seq, reason, since)| Quarantined {
+        stream,
+        seq,
+        reason,
+        since: from_micros(since),
+    });
+    Ok(Status {
+        backlog: u64::try_from(backlog).unwrap_or_default(),
+        oldest: oldest.map(from_micros),
+        quarantined: quarantined.collect(),
+    })
+}
+
+/// Ends the quarantine of `streams` in the business of `tx`; how many were in it. They are sent by
+/// the next sweep, or at once if the relay is woken after the commit.
+pub async fn retry(tx: &mut Tx, streams: &[Uuid]) -> Result<u64, DbError> {
+    let freed = tx
+        .scoped(
+            "DELETE FROM outbox_stalls
+             WHERE business_id = $1 AND quarantined_at IS NOT NULL AND stream_id IN {list}",
+        )
+        .list(streams)
+        .execute()
+        .await?;
+    if freed > 0 {
+        tx.scoped(
+            "UPDATE outbox SET due_at = created_at WHERE business_id = $1 AND stream_id IN {list}",
+        )
+        .list(streams)
+        .execute()
+        .await?;
+    }
+    Ok(freed)
+}
+
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
