@@ -235,7 +235,7 @@ impl Policies {
             lease.floors.insert(business, renewal.revision);
         }
         lease.applied = renewal.revision;
-        let usable = renewal.duration - renewal.duration / DRIFT_MARGIN;
+        let usable = renewal.duration.saturating_sub(renewal.duration / DRIFT_MARGIN);
         lease.until = lease.until.max(asked + usable);
     }
 

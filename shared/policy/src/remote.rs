@@ -58,7 +58,7 @@ impl PolicySource for RemoteSource {
                 max_wait: prost_types::Duration::try_from(max_wait).ok(),
             };
             let answer = client.renew_policy_lease(request).await;
-            read_renewal(answer.map_err(|status| unanswered(&status))?.into_inner())
+            read_renewal(answer.map_err(|status| unanswered(&status))?.get_ref())
         }
         .boxed()
     }
@@ -73,8 +73,8 @@ fn unreadable(what: &str) -> SourceError {
     SourceError(format!("{what} cannot be read"))
 }
 
-fn read_renewal(answer: pb::RenewPolicyLeaseResponse) -> Result<Renewal, SourceError> {
-    let duration = answer.lease_duration.and_then(|given| Duration::try_from(given).ok());
+fn read_renewal(answer: &pb::RenewPolicyLeaseResponse) -> Result<Renewal, SourceError> {
+    let duration = answer.lease_duration.as_ref().and_then(|given| Duration::try_from(*given).ok());
     let changed = answer.changed_businesses.iter().map(|name| Name::parse_business(name));
     Ok(Renewal {
         revision: answer.revision,

@@ -1,0 +1,8 @@
+//! Protobuf to domain and back.
+
+pub mod accounts;
+pub mod consents;
+pub mod contacts;
+pub mod leads;
+pub mod read;
+pub mod refusal;

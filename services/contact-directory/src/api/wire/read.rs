@@ -1,0 +1,116 @@
+//! What many requests have: names, lists of names, field masks.
+
+use std::str::FromStr;
+
+use yinyom_kernel::{BusinessId, InvalidId, InvalidInput, Name, Text, Violations};
+
+/// `businesses/{business}`.
+pub fn business(field: &str, name: &str) -> Result<BusinessId, InvalidInput> {
+    let mut wrong = Violations::new();
+    let business = wrong.take(field, Name::parse_business(name));
+    wrong.finish(business)
+}
+
+/// The name of one thing.
+pub fn name<T: FromStr<Err = InvalidId>>(
+    field: &str,
+    of: Name,
+    name: &str,
+) -> Result<(BusinessId, T), InvalidInput> {
+    let mut wrong = Violations::new();
+    let read = wrong.take(field, of.parse(name));
+    wrong.finish(read)
+}
+
+/// The name of one thing of `business`, or nothing.
+pub fn optional_name<T: FromStr<Err = InvalidId>>(
+    field: &str,
+    of: Name,
+    business: BusinessId,
+    given: &str,
+) -> Result<Option<T>, InvalidInput> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let (owner, id) = name(field, of, given)?;
+    let mut wrong = Violations::new();
+    if owner != business {
+        other_business(&mut wrong, field);
+    }
+    wrong.finish(Some(Some(id)))
+}
+
+/// The names of 1 to `max` things of `business`, all wrong ones told at once.
+pub fn names<T: FromStr<Err = InvalidId>>(
+    field: &str,
+    of: Name,
+    business: BusinessId,
+    given: &[String],
+    max: usize,
+) -> Result<Vec<T>, InvalidInput> {
+    let mut wrong = Violations::new();
+    count(&mut wrong, field, given.len(), max);
+    let mut ids = Vec::with_capacity(given.len().min(max));
+    for (i, name) in given.iter().take(max).enumerate() {
+        let at = format!("{field}[{i}]");
+        let Some((owner, id)) = wrong.take(at.clone(), of.parse::<T>(name)) else { continue };
+        if owner == business {
+            ids.push(id);
+        } else {
+            other_business(&mut wrong, at);
+        }
+    }
+    wrong.finish(Some(ids))
+}
+
+/// Notes a list that is empty or too long.
+pub fn count(wrong: &mut Violations, field: &str, len: usize, max: usize) {
+    if len == 0 {
+        wrong.missing(field);
+    } else if len > max {
+        wrong.push(
+            field,
+            "TOO_MANY",
+            Text::new(
+                format!("must have {max} items at most."),
+                format!("ต้องมีไม่เกิน {max} รายการ"),
+            ),
+        );
+    }
+}
+
+/// Notes a name of another business than the request's.
+pub fn other_business(wrong: &mut Violations, field: impl Into<String>) {
+    wrong.push(
+        field,
+        "OTHER_BUSINESS",
+        Text::new("is of another business than the request.", "ไม่ได้อยู่ในธุรกิจเดียวกับคำขอ"),
+    );
+}
+
+/// The paths of a field mask: some of `allowed`, at least one.
+pub fn mask(
+    given: Option<&prost_types::FieldMask>,
+    allowed: &[&'static str],
+) -> Result<Vec<&'static str>, InvalidInput> {
+    let mut wrong = Violations::new();
+    let paths = given.map(|mask| &mask.paths[..]).unwrap_or_default();
+    if paths.is_empty() {
+        wrong.missing("update_mask");
+    }
+    let mut read = Vec::new();
+    for (i, path) in paths.iter().enumerate() {
+        match allowed.iter().find(|known| *known == path) {
+            Some(known) => read.push(*known),
+            None => wrong.push(
+                format!("update_mask.paths[{i}]"),
+                "UNKNOWN_PATH",
+                Text::new(
+                    format!("must be one of {}.", allowed.join(", ")),
+                    format!("ต้องเป็นหนึ่งใน {}", allowed.join(", ")),
+                ),
+            ),
+        }
+    }
+    wrong.finish(Some(read))
+}

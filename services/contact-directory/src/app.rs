@@ -1,0 +1,115 @@
+//! The wiring: from parts to a service that listens. The only place where it is done.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use yinyom_db::{Db, DbConfig, Migrations, OpenError};
+use yinyom_identity::Authenticator;
+use yinyom_kernel::SharedClock;
+use yinyom_outbox::{Relay, RelayConfig};
+use yinyom_policy::Policies;
+use yinyom_privacy::{MasterKeys, Phone, TokenSealer};
+use yinyom_proto::directory::v1::account_service_server::AccountServiceServer;
+use yinyom_proto::directory::v1::consent_service_server::ConsentServiceServer;
+use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
+use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
+use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
+use yinyom_rpc::{Connection, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+
+use crate::ACCESS;
+use crate::api::Api;
+use crate::commands::Directory;
+use crate::sink::Ledger;
+use crate::store::KeyRing;
+
+/// The schema's history.
+pub static MIGRATIONS: Migrations = Migrations {
+    sqlite: sqlx::migrate!("migrations/sqlite"),
+    postgres: sqlx::migrate!("migrations/postgres"),
+};
+
+/// What a replica is made of, however it was come by: from files in a cluster, from flags of the all-in-one on a
+/// laptop.
+pub struct Parts {
+    pub database: DbConfig,
+    /// Wrap the keys of businesses and seal page tokens.
+    pub masters: MasterKeys,
+    pub authenticator: Arc<Authenticator>,
+    pub policies: Policies,
+    /// The ledger's side of the outbox.
+    pub manager: Connection,
+    pub server: ServerConfig,
+    pub clock: SharedClock,
+}
+
+/// Why a replica did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the database of contact-directory cannot be opened")]
+    Open(#[from] OpenError),
+}
+
+/// A replica, ready to listen.
+pub struct App {
+    policies: Policies,
+    relay: Relay<Ledger>,
+    server: Server,
+    db: Db,
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date, and puts the service together.
+    pub async fn open(parts: Parts) -> Result<Self, StartError> {
+        let db = Db::connect(&parts.database, &MIGRATIONS).await?;
+        // The first number takes milliseconds to parse: not a caller's.
+        Phone::warm_up();
+        let sealer = TokenSealer::new(&parts.masters.derive("yinyom directory page tokens"));
+        let keys = KeyRing::new(Arc::new(parts.masters));
+        let clock = parts.clock;
+        let sink = Ledger::new(parts.manager, keys.clone(), db.clone(), SharedClock::clone(&clock));
+        let config = RelayConfig::default();
+        let relay = Relay::new(db.clone(), sink, SharedClock::clone(&clock), config);
+        let (policies, handle) = (parts.policies, relay.handle());
+        let directory = Directory::new(db.clone(), clock, policies.clone(), keys, handle, sealer);
+        let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
+        Ok(Self { policies, relay, server, db })
+    }
+
+    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database. Meanwhile it
+    /// keeps the policy lease and relays changes to the ledger.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let after = CancellationToken::new();
+        let relay = tokio::spawn(self.relay.run(after.clone()));
+        let lease = tokio::spawn(self.policies.keep_lease(after.clone()));
+        let served = self.server.serve(listener, stop).await;
+        // The last calls have been answered by now; what they committed still goes out, or waits on disk.
+        after.cancel();
+        let _ = tokio::join!(relay, lease);
+        self.db.close().await;
+        served
+    }
+}
+
+fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticator>) -> Server {
+    let (a, b, c, d) = (api.clone(), api.clone(), api.clone(), api.clone());
+    Server::new(config, authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
+        .add_service(
+            ContactServiceServer::from_arc(a).max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(LeadServiceServer::from_arc(b).max_encoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(
+            AccountServiceServer::from_arc(c).max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            ConsentServiceServer::from_arc(d).max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+
+        .add_service(
+            OutboxServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+}

@@ -1,0 +1,50 @@
+//! What an operator sets, by flag or environment variable.
+
+use std::net::SocketAddr;
+
+use yinyom_db::DbConfig;
+use yinyom_kernel::SharedClock;
+use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
+use yinyom_rpc::ServerConfig;
+
+use crate::app::Parts;
+
+/// The settings of a replica. Has no `Debug`: the database's address may hold a password.
+#[derive(clap::Args)]
+pub struct Config {
+    /// Where contacts and their consent are kept: `sqlite:PATH` or `postgres://…`
+    #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+
+    /// Address to serve gRPC on
+    #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7072")]
+    pub listen: SocketAddr,
+
+    /// Where consent-manager serves: `http://host:port`
+    #[arg(long, env = "YINYOM_MANAGER_ENDPOINT")]
+    pub manager_endpoint: String,
+
+    #[command(flatten)]
+    pub tokens: TokenArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub peers: PeerArgs,
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+impl Config {
+    /// Reads the files, into what [`crate::App::open`] takes. Needs a running tokio runtime.
+    pub fn parts(&self, clock: SharedClock) -> Result<Parts, ConfigError> {
+        Ok(Parts {
+            database: DbConfig::new(self.database_url.clone()),
+            masters: self.keys.masters()?,
+            authenticator: self.tokens.authenticator(SharedClock::clone(&clock))?,
+            policies: self.peers.policies(SharedClock::clone(&clock))?,
+            manager: self.peers.connect(&self.manager_endpoint, SharedClock::clone(&clock))?,
+            server: ServerConfig::default(),
+            clock,
+        })
+    }
+}

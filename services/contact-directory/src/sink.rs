@@ -1,0 +1,107 @@
+//! The manager, as the outbox sees it.
+
+use prost::Message;
+use tonic::Code;
+use uuid::Uuid;
+use yinyom_consent::CONTACTS;
+use yinyom_db::Db;
+use yinyom_kernel::{BusinessId, ContactId, Name, Scope, SharedClock};
+use yinyom_outbox::{Event, Outcome, Sink, SinkError, StreamOutcome};
+use yinyom_proto::manager::v1 as pb;
+use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
+use yinyom_rpc::Connection;
+
+use crate::store::{BusinessKeys, KeyRing};
+
+/// Delivers events to the manager's ledger.
+pub struct Ledger {
+    client: LedgerServiceClient<Connection>,
+    keys: KeyRing,
+    db: Db,
+    clock: SharedClock,
+}
+
+impl Ledger {
+    /// The ledger at the other end of `connection`.
+    pub fn new(connection: Connection, keys: KeyRing, db: Db, clock: SharedClock) -> Self {
+        let client = LedgerServiceClient::new(connection)
+            .max_encoding_message_size(yinyom_rpc::MAX_MESSAGE_BYTES);
+        Self { client, keys, db, clock }
+    }
+
+    /// The changes of a business as they are sent.
+    #[expect(clippy::disallowed_methods, reason = "the relay opens one business at a time (TRAPS 16)")]
+    async fn changes(
+        &self,
+        business: BusinessId,
+        events: Vec<Event>,
+    ) -> Result<Vec<pb::ConsentChange>, SinkError> {
+        let now = self.clock.now().as_microsecond();
+        let keys = self.keys.of(&self.db, Scope::assume(business), now).await.map_err(|error| {
+            tracing::warn!(%error, "the business's keys cannot be had");
+            SinkError::Unavailable
+        })?;
+        events.into_iter().map(|event| change(&keys, &event)).collect()
+    }
+}
+
+/// Opens the contact's key for its journey; in the outbox it is sealed.
+fn change(keys: &BusinessKeys, event: &Event) -> Result<pb::ConsentChange, SinkError> {
+    let unreadable = |reason| move |_| SinkError::Rejected { reason };
+    let mut change = pb::ConsentChange::decode(&event.payload[..])
+        .map_err(|error| unreadable("UNREADABLE")(error.to_string()))?;
+    if !change.subject_key.is_empty() {
+        let contact = ContactId::from(event.stream);
+        let key = keys
+            .unwrap_subject(contact, &change.subject_key)
+            .map_err(|error| unreadable("SUBJECT_KEY_LOST")(error.to_string()))?;
+        change.subject_key = key.expose().to_vec();
+    }
+    Ok(change)
+}
+
+impl Sink for Ledger {
+    async fn deliver(
+        &self,
+        business: BusinessId,
+        events: Vec<Event>,
+    ) -> Result<Vec<StreamOutcome>, SinkError> {
+        let request = pb::RecordConsentChangesRequest {
+            parent: Name::format_business(business),
+            changes: self.changes(business, events).await?,
+        };
+        let mut client = self.client.clone();
+        match client.record_consent_changes(request).await {
+            Ok(answer) => answer.into_inner().results.iter().map(read_outcome).collect(),
+            Err(status) => Err(refused(&status)),
+        }
+    }
+}
+
+fn read_outcome(result: &pb::StreamResult) -> Result<StreamOutcome, SinkError> {
+    let unreadable = SinkError::Rejected { reason: "UNREADABLE_ANSWER" };
+    let (_, contact): (_, ContactId) = CONTACTS.parse(&result.contact).map_err(|_| unreadable)?;
+    let stream: Uuid = contact.uuid();
+    let last_seq = result.last_seq;
+    let outcome = match result.outcome() {
+        pb::RecordOutcome::Recorded => Outcome::Recorded { last_seq },
+        pb::RecordOutcome::Gap => Outcome::Gap { last_seq },
+        pb::RecordOutcome::Conflict => Outcome::Refused { reason: "CONFLICT" },
+        pb::RecordOutcome::Invalid => Outcome::Refused { reason: "INVALID" },
+        pb::RecordOutcome::Unspecified => {
+            return Err(SinkError::Rejected { reason: "UNREADABLE_ANSWER" });
+        }
+    };
+    Ok(StreamOutcome { stream, outcome })
+}
+
+/// What trying again later can mend, and what it cannot.
+fn refused(status: &tonic::Status) -> SinkError {
+    match status.code() {
+        Code::InvalidArgument => SinkError::Rejected { reason: "INVALID_ARGUMENT" },
+        Code::NotFound => SinkError::Rejected { reason: "NOT_FOUND" },
+        Code::Internal => SinkError::Rejected { reason: "INTERNAL" },
+        Code::OutOfRange => SinkError::Rejected { reason: "OUT_OF_RANGE" },
+        _ => SinkError::Unavailable,
+    }
+}
