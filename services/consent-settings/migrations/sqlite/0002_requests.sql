@@ -1,0 +1,12 @@
+-- Requests that took effect, so that a repeated one does not (see yinyom_db::idempotency).
+CREATE TABLE requests (
+    business_id BLOB NOT NULL,
+    caller TEXT NOT NULL,
+    rpc TEXT NOT NULL,
+    request_id BLOB NOT NULL,
+    fingerprint BLOB NOT NULL,
+    outcome BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, caller, rpc, request_id)
+) WITHOUT ROWID;
+CREATE INDEX requests_by_age ON requests (created_at);

@@ -1,0 +1,109 @@
+//! The wiring: from parts to a service that listens. The only place where it is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use yinyom_db::{Db, DbConfig, Migrations, OpenError};
+use yinyom_identity::Authenticator;
+use yinyom_kernel::SharedClock;
+use yinyom_privacy::MasterKeys;
+use yinyom_proto::settings::v1::business_service_server::BusinessServiceServer;
+use yinyom_proto::settings::v1::consent_settings_service_server::ConsentSettingsServiceServer;
+use yinyom_proto::settings::v1::policy_service_server::PolicyServiceServer;
+use yinyom_rpc::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+
+use crate::ACCESS;
+use crate::api::Api;
+use crate::commands::Commands;
+use crate::store::{StoreError, key};
+
+/// The schema's history.
+pub static MIGRATIONS: Migrations = Migrations {
+    sqlite: sqlx::migrate!("migrations/sqlite"),
+    postgres: sqlx::migrate!("migrations/postgres"),
+};
+
+const TIDY_EVERY: Duration = Duration::from_mins(10);
+
+/// What a replica is made of, however it was come by: from files in a cluster, from flags of the
+/// all-in-one on a laptop.
+pub struct Parts {
+    pub database: DbConfig,
+    pub masters: MasterKeys,
+    pub authenticator: Arc<Authenticator>,
+    pub server: ServerConfig,
+    pub clock: SharedClock,
+}
+
+/// Why a replica did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the database of consent-settings cannot be opened")]
+    Open(#[from] OpenError),
+    #[error("the key of consent-settings cannot be had")]
+    Key(#[from] StoreError),
+}
+
+/// A replica, ready to listen.
+pub struct App {
+    commands: Commands,
+    server: Server,
+    db: Db,
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date, and puts the service together.
+    pub async fn open(parts: Parts) -> Result<Self, StartError> {
+        let db = Db::connect(&parts.database, &MIGRATIONS).await?;
+        let now = parts.clock.now().as_microsecond();
+        let key = key::load_or_create(&db, &parts.masters, now).await?;
+        let commands = Commands::new(db.clone(), parts.clock, &key);
+        let api = Arc::new(Api::new(commands.clone(), &key));
+        let server =
+            Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
+                .add_service(
+                    BusinessServiceServer::from_arc(Arc::clone(&api))
+                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
+                )
+                .add_service(
+                    ConsentSettingsServiceServer::from_arc(Arc::clone(&api))
+                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
+                )
+                .add_service(
+                    PolicyServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
+                );
+        Ok(Self { commands, server, db })
+    }
+
+    /// The use cases, for who loads a demo without a network in between.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let served = tokio::select! {
+            served = self.server.serve(listener, stop) => served,
+            () = keep_tidy(&self.commands) => Ok(()),
+        };
+        self.db.close().await;
+        served
+    }
+}
+
+/// Throws away what is old, for ever. What fails is tried again in time: nothing depends on it.
+async fn keep_tidy(commands: &Commands) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        match commands.tidy().await {
+            Ok(rows) => tracing::debug!(rows, "tidied"),
+            Err(error) => tracing::warn!(%error, "not tidied"),
+        }
+    }
+}
