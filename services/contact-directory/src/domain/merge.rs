@@ -159,3 +159,6 @@ fn restored(before: &Consent, since: Since, now: Timestamp) -> Consent {
         as_it_counts(before, now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,7 @@ pub fn states(consents: &ByChannel<Consent>, now: Timestamp) -> (ConsentState, C
     (consents.phone.state_at(now), consents.email.state_at(now))
 }
 
-pub fn any_state() -> impl Strategy<Value = ConsentState> {
+pub fn any_state() -> prop::sample::Select<ConsentState> {
     prop::sample::select(&STATES[..])
 }
 

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::domain::samples::{MASK, OFF, REGRANT, SHOW, STATES, VIEWERS, member};
 
-    /// PRODUCT.md, "Who sees": every row, under every kind of rules; by GRANTED, NOT_SET, DENIED.
+    /// PRODUCT.md, "Who sees": every row, under every kind of rules; the cells are `GRANTED`, `NOT_SET`, `DENIED`.
     #[rstest]
     #[case(OFF, Viewer::SeesEverything, [R::EnforcementOff; 3])]
     #[case(OFF, Viewer::User, [R::EnforcementOff; 3])]
