@@ -255,9 +255,12 @@ async fn refused_at_start(access: &'static [Access]) -> Vec<String> {
     let verifier = TokenVerifier::new(&jwks, ISSUER, AUDIENCE, clock).unwrap();
     let authenticator = Arc::new(Authenticator::new(verifier, CallerTable::default()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // One that starts after all stops at once.
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
     let served = Server::new(ServerConfig::default(), authenticator, descriptors(), access)
         .add_service(Echo(Arc::default()))
-        .serve(listener, CancellationToken::new())
+        .serve(listener, shutdown)
         .await;
     match served {
         Err(ServeError::AccessTable(gaps)) => gaps,

@@ -9,19 +9,25 @@ use yinyom_rpc::{ClientConfig, Connection, ServerConfig, connect, reason};
 use crate::running::{Running, ask, stream};
 
 async fn serving(drain_limit: Duration) -> (Running, Connection) {
-    let config = ServerConfig { drain_limit, ..ServerConfig::default() };
+    // Long enough for a prober to be told.
+    let linger = Duration::from_millis(100);
+    let config = ServerConfig { drain_limit, linger, ..ServerConfig::default() };
     let server = Running::with(config, None).await;
     let connection = connect(&ClientConfig::new(server.endpoint()), server.tokens("reports"));
     (server, connection.unwrap())
 }
 
-/// Longer than [`stopped`] waits.
+/// Longer than [`soon`] waits.
 const LONG: Duration = Duration::from_hours(1);
+
+async fn soon<T>(awaited: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(20), awaited).await;
+    waited.expect("something holds up the drain")
+}
 
 /// Waits for the server to stop well, and soon.
 async fn stopped(server: Running) {
-    let served = tokio::time::timeout(Duration::from_secs(20), server.served).await;
-    served.expect("something holds up the drain").unwrap().unwrap();
+    soon(server.served).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -55,11 +61,8 @@ async fn a_prober_hears_not_serving_and_does_not_hold_up_the_drain() {
     let mut watch = health.watch(asked).await.unwrap().into_inner();
     assert_eq!(watch.next().await.unwrap().unwrap().status, 1, "serving");
     server.shutdown.cancel();
-    let mut last = Vec::new();
-    while let Some(Ok(heard)) = watch.next().await {
-        last.push(heard.status);
-    }
-    assert!(last.iter().all(|status| *status == 2), "not serving, if there was time to say it");
+    let heard: Vec<_> = soon(watch.collect()).await;
+    assert_eq!(heard[0].as_ref().unwrap().status, 2, "not serving");
     stopped(server).await;
 }
 
@@ -78,14 +81,16 @@ async fn a_stream_without_an_end_is_told_and_may_say_goodbye() {
 #[tokio::test]
 async fn calls_that_never_end_are_cut_at_the_limit_and_told_to_try_again() {
     let (server, connection) = serving(Duration::from_millis(50)).await;
-    let unary = connection.clone();
-    let asked = tokio::spawn(async move { ask(unary, "wait").await });
+    let asking = connection.clone();
+    let asked = tokio::spawn(async move { ask(asking, "wait").await });
     let request = Request::new("never".to_owned());
     let mut texts = stream(connection.for_streams(), request).await.unwrap();
     assert_eq!(texts.next().await.unwrap().unwrap(), "one");
     server.levers.waiting.notified().await;
     server.shutdown.cancel();
-    for cut in [asked.await.unwrap().unwrap_err(), texts.next().await.unwrap().unwrap_err()] {
+    let unary = soon(asked).await.unwrap().unwrap_err();
+    let streamed = soon(texts.next()).await.unwrap().unwrap_err();
+    for cut in [unary, streamed] {
         assert_eq!(cut.code(), Code::Unavailable);
         assert_eq!(reason(&cut).as_deref(), Some("SHUTTING_DOWN"));
     }
