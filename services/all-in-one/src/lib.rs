@@ -1,1 +1,56 @@
-//! 
+//! `yinyom`: consent-settings, contact-directory and consent-manager in one program, for a laptop; and
+//! the commands of whoever works with them.
+//!
+//! - [`serve`]: starts the three ([`services`] is the wiring), loads the [`demo`] business through
+//!   their own API, and says where they are ([`welcome`], [`facts`]).
+//! - [`import`], [`report`]: clients like any other, for the services of this or another machine.
+//! - [`token`]: a token for whoever needs one while trying things out.
+//! - `settings`, `directory`, `manager`: one service alone, by its own configuration, as in
+//!   production.
+//!
+//! The services do not know that they share a process: each has its database, its keys and its port,
+//! and they reach each other over gRPC with tokens of their own. No rule of the product is here.
+
+mod callers;
+mod cli;
+mod client;
+mod data_dir;
+mod demo;
+mod facts;
+mod import;
+mod report;
+mod serve;
+mod services;
+mod session;
+mod token;
+mod welcome;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+pub use cli::Cli;
+use cli::Command;
+
+/// Does what the command line asks for.
+pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
+    match cli.command {
+        None => {
+            let telemetry = cli.serve.logs.telemetry("yinyom");
+            let serve =
+                async |stop| Box::pin(serve::run(&cli.serve, &cli.data.data_dir, stop)).await;
+            Ok(yinyom_process::run(&telemetry, serve).await)
+        }
+        Some(Command::Import { args, data }) => Ok(import::run(*args, &data.data_dir).await?),
+        Some(Command::Report { args, data }) => {
+            report::run(args, &data.data_dir).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Token { args, data }) => {
+            println!("{}", token::run(&args, &data.data_dir)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Settings { config }) => Ok(cli::settings(*config).await),
+        Some(Command::Directory { config }) => Ok(cli::directory(*config).await),
+        Some(Command::Manager { config }) => Ok(cli::manager(*config).await),
+    }
+}

@@ -1,0 +1,158 @@
+//! The commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use yinyom_kernel::SystemClock;
+
+use crate::import::ImportArgs;
+use crate::report::ReportArgs;
+use crate::serve::ServeArgs;
+use crate::token::TokenArgs;
+
+/// Yinyom, the consent backend of a CRM: three gRPC services with embedded SQLite, in one program.
+///
+/// Without a command it serves all three on loopback, loads a demo business, and prints what to try.
+/// Every flag has an environment variable.
+#[derive(clap::Parser)]
+#[command(name = "yinyom", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub serve: ServeArgs,
+
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// What to do.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Import contacts from a CSV or XLSX export.
+    Import {
+        #[command(flatten)]
+        args: Box<ImportArgs>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Print how many contacts said yes or no, and the trend.
+    Report {
+        #[command(flatten)]
+        args: ReportArgs,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Print a token for a member, a service or an operator.
+    Token {
+        #[command(flatten)]
+        args: TokenArgs,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Serve consent-settings alone, as in production.
+    Settings {
+        #[command(flatten)]
+        config: Box<consent_settings::Config>,
+    },
+    /// Serve contact-directory alone, as in production.
+    Directory {
+        #[command(flatten)]
+        config: Box<contact_directory::Config>,
+    },
+    /// Serve consent-manager alone, as in production.
+    Manager {
+        #[command(flatten)]
+        config: Box<consent_manager::Config>,
+    },
+}
+
+/// Where a `yinyom` keeps its things.
+#[derive(clap::Args)]
+pub struct DataArgs {
+    /// Databases, keys, and dev.json with addresses and tokens for scripts.
+    #[arg(long, env = "YINYOM_DATA_DIR", default_value = "./yinyom-data")]
+    pub data_dir: PathBuf,
+}
+
+/// Serves consent-settings alone.
+pub async fn settings(config: consent_settings::Config) -> ExitCode {
+    yinyom_process::run(&config.telemetry(), async |stop| {
+        let app = consent_settings::App::open(config.parts(Arc::new(SystemClock))?).await?;
+        Ok(app.serve(TcpListener::bind(config.listen).await?, stop).await?)
+    })
+    .await
+}
+
+/// Serves contact-directory alone.
+pub async fn directory(config: contact_directory::Config) -> ExitCode {
+    yinyom_process::run(&config.logs.telemetry("contact-directory"), async |stop| {
+        let app = contact_directory::App::open(config.parts(Arc::new(SystemClock))?).await?;
+        Ok(app.serve(TcpListener::bind(config.listen).await?, stop).await?)
+    })
+    .await
+}
+
+/// Serves consent-manager alone.
+pub async fn manager(config: consent_manager::Config) -> ExitCode {
+    yinyom_process::run(&config.telemetry(), async |stop| {
+        let parts = config.parts(Arc::new(SystemClock))?;
+        let lease = tokio::spawn(parts.policies.clone().keep_lease(stop.clone()));
+        let app = consent_manager::App::open(parts).await?;
+        let served = app.serve(TcpListener::bind(config.listen).await?, stop).await;
+        let _ = lease.await;
+        Ok(served?)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        fn check(command: &clap::Command) {
+            for flag in command.get_arguments().filter(|flag| flag.get_long().is_some()) {
+                if matches!(flag.get_id().as_str(), "help" | "version") {
+                    continue;
+                }
+                let name = flag.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+                assert!(name.starts_with("YINYOM_"), "--{}: {name:?}", flag.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&command);
+    }
+
+    #[test]
+    fn no_command_serves_and_flags_of_serving_do_not_leak_into_commands() {
+        assert!(Cli::try_parse_from(["yinyom"]).unwrap().command.is_none());
+        assert!(Cli::try_parse_from(["yinyom", "--no-demo", "--settings-port", "0"]).is_ok());
+        assert!(Cli::try_parse_from(["yinyom", "report", "--no-demo"]).is_err());
+        assert!(Cli::try_parse_from(["yinyom", "import", "x.csv", "--batch", "501"]).is_err());
+        assert!(Cli::try_parse_from(["yinyom", "import", "x.csv", "--business", "b"]).is_ok());
+    }
+
+    #[test]
+    fn help_prints_no_secret_that_the_environment_holds() {
+        let mut command = Cli::command();
+        command.build();
+        for command in command.get_subcommands() {
+            for flag in command.get_arguments() {
+                if ["token", "database_url"].contains(&flag.get_id().as_str()) {
+                    assert!(flag.is_hide_env_values_set(), "{}", flag.get_id());
+                }
+            }
+        }
+    }
+}

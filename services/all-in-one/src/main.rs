@@ -1,0 +1,25 @@
+//! `yinyom`: the three services in one program, and the commands of whoever works with them.
+
+use std::process::ExitCode;
+
+use all_in_one::Cli;
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match all_in_one::run(Cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("yinyom: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

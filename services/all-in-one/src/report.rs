@@ -1,0 +1,230 @@
+//! `yinyom report`: what the ledger says of a business, as text for a terminal.
+
+mod chart;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
+use yinyom_proto::manager::v1::{
+    ChannelSummary, GetConsentSummaryRequest, GetConsentSummaryResponse, GetConsentTrendRequest,
+    GetConsentTrendResponse, Granularity, TrendBucket,
+};
+use yinyom_proto::types::v1::Channel;
+
+use crate::client::CallError;
+use crate::session::{Session, SessionArgs, SessionError};
+
+/// The most characters of a bar.
+const BAR: usize = 24;
+
+/// Prints how many contacts said yes or no, and how that came about.
+#[derive(clap::Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    session: SessionArgs,
+
+    /// Where consent-manager answers, if not where `DATA_DIR/dev.json` says.
+    #[arg(long, env = "YINYOM_MANAGER", value_name = "http://HOST:PORT")]
+    manager: Option<String>,
+
+    /// What one line of the trend is.
+    #[arg(long, env = "YINYOM_GRANULARITY", value_enum, default_value_t = Every::Week)]
+    granularity: Every,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Every {
+    Day,
+    Week,
+    Month,
+}
+
+impl Every {
+    const fn wire(self) -> Granularity {
+        match self {
+            Self::Day => Granularity::Day,
+            Self::Week => Granularity::Week,
+            Self::Month => Granularity::Month,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Asks for the report and prints it.
+pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
+    let session = Session::open(&args.session, data_dir, args.manager.is_some())?;
+    let manager = session.manager(args.manager.as_deref())?;
+    let connection = manager.by(session.token(), session.language())?;
+    let mut reports = ReportServiceClient::new(connection);
+    let parent = session.business().to_owned();
+    let summary = reports
+        .get_consent_summary(GetConsentSummaryRequest { parent: parent.clone() })
+        .await
+        .map_err(|status| manager.error("The summary", &status))?
+        .into_inner();
+    let request = GetConsentTrendRequest {
+        parent: parent.clone(),
+        granularity: args.granularity.wire().into(),
+        start_time: None,
+        end_time: None,
+    };
+    let trend = reports
+        .get_consent_trend(request)
+        .await
+        .map_err(|status| manager.error("The trend", &status))?
+        .into_inner();
+    print!("{}\n{}", table(&parent, &summary, &trend.time_zone), chart(&trend, args.granularity));
+    Ok(())
+}
+
+fn table(business: &str, summary: &GetConsentSummaryResponse, zone: &str) -> String {
+    let as_of = summary
+        .as_of_time
+        .and_then(|at| Timestamp::from_second(at.seconds).ok())
+        .map_or_else(String::new, |at| format!(", {}", local(at, zone)));
+    let mut text = format!(
+        "{business}{as_of}\n{} contacts, {} changes\n\n{:<9}{:>10}{:>10}{:>10}{:>10}\n",
+        summary.contacts, summary.changes, "", "GRANTED", "DENIED", "NOT_SET", "coverage"
+    );
+    for channel in &summary.channels {
+        let ChannelSummary { granted, denied, not_set, coverage, .. } = channel;
+        let percent = coverage * 100.0;
+        text = format!(
+            "{text}{:<9}{granted:>10}{denied:>10}{not_set:>10}{percent:>8.1} %\n",
+            word(channel.channel())
+        );
+    }
+    text
+}
+
+fn local(at: Timestamp, zone: &str) -> String {
+    let (zone, name) = match TimeZone::get(zone) {
+        Ok(known) => (known, zone),
+        Err(_) => (TimeZone::UTC, "UTC"),
+    };
+    format!("{} {name}", zone.to_datetime(at).strftime("%Y-%m-%d %H:%M"))
+}
+
+/// One line a bucket, from the first in which anything happened.
+fn chart(trend: &GetConsentTrendResponse, every: Every) -> String {
+    let counted: Vec<(&str, [i64; 3])> =
+        trend.buckets.iter().map(|bucket| (bucket.start_date.as_str(), counts(bucket))).collect();
+    let Some(first) = counted.iter().position(|(_, counts)| counts.iter().any(|n| *n != 0)) else {
+        return format!("No change of mind by {} yet.\n", every.word());
+    };
+    let most = counted.iter().map(|(_, [yes, no, _])| (*yes).max(*no)).max().unwrap_or_default();
+    let mut text = format!(
+        "By {} ({}), both channels together\n{:<12}{:>7} {:<BAR$}{:>7} {:<BAR$}{:>7}\n",
+        every.word(),
+        trend.time_zone,
+        "from",
+        "yes",
+        "",
+        "no",
+        "",
+        "reset"
+    );
+    for (date, [yes, no, reset]) in &counted[first..] {
+        text = format!(
+            "{text}{date:<12}{yes:>7} {:<BAR$}{no:>7} {:<BAR$}{reset:>7}\n",
+            chart::bar(*yes, most, BAR),
+            chart::bar(*no, most, BAR)
+        );
+    }
+    text
+}
+
+/// Grants, refusals and resets of all channels.
+fn counts(bucket: &TrendBucket) -> [i64; 3] {
+    bucket.channels.iter().fold([0; 3], |[yes, no, reset], channel| {
+        [yes + channel.grants, no + channel.refusals, reset + channel.resets]
+    })
+}
+
+const fn word(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Phone => "phone",
+        Channel::Email => "email",
+        Channel::Unspecified => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yinyom_proto::manager::v1::ChannelTrend;
+
+    use super::*;
+
+    fn bucket(start_date: &str, grants: i64, refusals: i64) -> TrendBucket {
+        let channel = |grants, refusals| ChannelTrend { grants, refusals, ..Default::default() };
+        TrendBucket {
+            start_date: start_date.to_owned(),
+            channels: vec![channel(grants, 0), channel(0, refusals)],
+            ..TrendBucket::default()
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_channel() {
+        let summary = GetConsentSummaryResponse {
+            channels: vec![ChannelSummary {
+                channel: Channel::Phone.into(),
+                not_set: 1,
+                granted: 2,
+                denied: 1,
+                coverage: 0.75,
+            }],
+            contacts: 4,
+            changes: 9,
+            as_of_time: Some(prost_types::Timestamp { seconds: 1_668_963_600, nanos: 0 }),
+        };
+        let text = table("businesses/x", &summary, "Asia/Bangkok");
+        assert!(text.contains("2022-11-21 00:00"), "{text}");
+        assert!(text.contains("phone             2         1         1    75.0 %"), "{text}");
+        assert!(text.contains("4 contacts, 9 changes"), "{text}");
+    }
+
+    #[test]
+    fn the_chart_begins_where_something_happened_and_has_no_gap_after() {
+        let trend = GetConsentTrendResponse {
+            buckets: vec![
+                bucket("2026-11-02", 0, 0),
+                bucket("2026-11-09", 40, 10),
+                bucket("2026-11-16", 0, 0),
+                bucket("2026-11-23", 0, 20),
+            ],
+            time_zone: "Asia/Bangkok".to_owned(),
+        };
+        let text = chart(&trend, Every::Week);
+        assert!(!text.contains("2026-11-02") && text.contains("2026-11-16"), "{text}");
+        let full = "█".repeat(BAR);
+        assert!(text.contains(&format!("2026-11-09       40 {full}     10 ██████ ")), "{text}");
+    }
+
+    #[test]
+    fn a_business_in_which_nothing_happened_has_a_sentence_and_no_chart() {
+        let trend = GetConsentTrendResponse {
+            buckets: vec![bucket("2026-11-02", 0, 0)],
+            ..Default::default()
+        };
+        assert_eq!(chart(&trend, Every::Month), "No change of mind by month yet.\n");
+    }
+}
