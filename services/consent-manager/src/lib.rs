@@ -1,1 +1,36 @@
-//! 
+//! Marketing Consent Manager: the ledger of every consent change, for ever, and reports over it.
+//!
+//! It answers «how many said yes, by month?» and «prove it». It changes no state: the directory does, and sends each
+//! change here, numbered without a gap for each contact. Nothing here says who a contact is; what identifies a person in
+//! the evidence is under the contact's own key.
+//!
+//! # The way of data
+//! - `api`: protobuf; parses, calls, renders, seals page tokens.
+//! - `commands`: one function for each use case; [`commands::Reading`] is the gate of every read.
+//! - `domain`: what a change makes of a consent, and how it is counted. Pure.
+//! - `store`: SQL over a transaction.
+//! - [`App`]: the wiring; [`Config`]: what an operator sets; [`ACCESS`]: which kind of caller may use what.
+//!
+//! # Ingestion
+//! One unit of work for a batch of a business: the ledger's end is locked first, so that indexes have no gap and follow the
+//! order of commit. Each stream is judged by itself (`domain::judge`), and what is taken is appended with the current
+//! consents and the counts (`domain::Batch`). Whatever is sent twice is known already.
+//!
+//! # Counts
+//! Current totals, and transitions by quarter of an hour, are kept as changes are taken. A grant that ran out counts as
+//! `NOT_SET` from that instant whether or not anybody recorded it, so each read corrects what was kept by the grants that
+//! are due (TRAPS 19).
+//!
+//! Not here yet: signed heads and proofs over the leaf hashes, receipts, exports, retention, legal hold.
+
+mod access;
+mod api;
+mod app;
+pub mod commands;
+mod config;
+pub mod domain;
+pub mod store;
+
+pub use access::ACCESS;
+pub use app::{App, MIGRATIONS, Parts, StartError};
+pub use config::{Config, ConfigError};

@@ -1,0 +1,41 @@
+//! Which kind of caller may use which RPC. That a member must be a reader of the ledger is enforced by
+//! `commands::Reading`, which knows the role.
+
+use yinyom_identity::{Access, Members};
+
+const READ: Access =
+    Access { rpc: "", members: Members::LedgerReaders, services: true, operators: false };
+
+/// One entry for each RPC of the manager.
+pub const ACCESS: &[Access] = &[
+    Access {
+        rpc: "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
+        members: Members::None,
+        services: true,
+        operators: false,
+    },
+    Access { rpc: "/yinyom.manager.v1.LedgerService/GetContactHistory", ..READ },
+    Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsents", ..READ },
+    Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsentChanges", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentSummary", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentTrend", ..READ },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rpc_says_who_may_call_it() {
+        let services = ["yinyom.manager.v1.LedgerService", "yinyom.manager.v1.ReportService"];
+        let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);
+        assert_eq!(gaps, Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_operator_sees_a_ledger_and_no_member_writes_one() {
+        assert!(ACCESS.iter().all(|entry| !entry.operators));
+        let record = ACCESS.iter().find(|entry| entry.rpc.ends_with("/RecordConsentChanges"));
+        assert_eq!(record.map(|entry| entry.members), Some(Members::None));
+    }
+}

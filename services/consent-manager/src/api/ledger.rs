@@ -1,0 +1,121 @@
+//! `LedgerService`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use yinyom_proto::manager::v1 as pb;
+use yinyom_proto::manager::v1::ledger_service_server::LedgerService;
+use yinyom_rpc::Call;
+
+use super::pages::Question;
+use super::wire::{answers, batch, questions};
+use super::{Api, Unanswered};
+use crate::commands;
+
+#[tonic::async_trait]
+impl LedgerService for Api {
+    async fn record_consent_changes(
+        self: Arc<Self>,
+        request: Request<pb::RecordConsentChangesRequest>,
+    ) -> Result<Response<pb::RecordConsentChangesResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(self.record(&call, body).await)
+    }
+
+    async fn get_contact_history(
+        self: Arc<Self>,
+        request: Request<pb::GetContactHistoryRequest>,
+    ) -> Result<Response<pb::GetContactHistoryResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(self.history(&call, body).await)
+    }
+
+    async fn list_consents(
+        self: Arc<Self>,
+        request: Request<pb::ListConsentsRequest>,
+    ) -> Result<Response<pb::ListConsentsResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(self.consents(&call, body).await)
+    }
+
+    async fn list_consent_changes(
+        self: Arc<Self>,
+        request: Request<pb::ListConsentChangesRequest>,
+    ) -> Result<Response<pb::ListConsentChangesResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(self.changes(&call, body).await)
+    }
+}
+
+impl Api {
+    async fn record(
+        &self,
+        call: &Call,
+        body: pb::RecordConsentChangesRequest,
+    ) -> Result<pb::RecordConsentChangesResponse, Unanswered> {
+        let (business, streams) = batch::read(body)?;
+        let results = commands::record(&self.manager, call.caller(), business, streams).await?;
+        Ok(pb::RecordConsentChangesResponse {
+            results: results.into_iter().map(batch::result).collect(),
+        })
+    }
+
+    async fn history(
+        &self,
+        call: &Call,
+        mut body: pb::GetContactHistoryRequest,
+    ) -> Result<pb::GetContactHistoryResponse, Unanswered> {
+        let (name, size) = questions::history(&body)?;
+        let token = std::mem::take(&mut body.page_token);
+        body.page_size = 0;
+        let question = Question::of(call, name.0, &body);
+        let before = self.pages.open(&question, &token)?;
+        let found = commands::history(&self.manager, call.caller(), name, before, size).await?;
+        let last = found.entries.last().map(|entry| entry.recorded.change.seq);
+        Ok(pb::GetContactHistoryResponse {
+            consents: answers::consents(name.0, found.consents),
+            next_page_token: self.pages.next(&question, last),
+            entries: found.entries.items.into_iter().map(answers::entry).collect(),
+        })
+    }
+
+    async fn consents(
+        &self,
+        call: &Call,
+        mut body: pb::ListConsentsRequest,
+    ) -> Result<pb::ListConsentsResponse, Unanswered> {
+        let (business, filter, size) = questions::consents(&body)?;
+        let token = std::mem::take(&mut body.page_token);
+        body.page_size = 0;
+        let question = Question::of(call, business, &body);
+        let after = self.pages.open(&question, &token)?;
+        let caller = call.caller();
+        let found =
+            commands::consents(&self.manager, caller, business, &filter, after, size).await?;
+        let last = found.last().map(|record| (record.contact, record.channel));
+        Ok(pb::ListConsentsResponse {
+            next_page_token: self.pages.next(&question, last),
+            consents: answers::consents(business, found.items),
+        })
+    }
+
+    async fn changes(
+        &self,
+        call: &Call,
+        mut body: pb::ListConsentChangesRequest,
+    ) -> Result<pb::ListConsentChangesResponse, Unanswered> {
+        let (business, filter, size) = questions::changes(&body)?;
+        let token = std::mem::take(&mut body.page_token);
+        body.page_size = 0;
+        let question = Question::of(call, business, &body);
+        let before = self.pages.open(&question, &token)?;
+        let caller = call.caller();
+        let found =
+            commands::changes(&self.manager, caller, business, &filter, before, size).await?;
+        let last = found.last().map(|entry| entry.recorded.ledger_index);
+        Ok(pb::ListConsentChangesResponse {
+            next_page_token: self.pages.next(&question, last),
+            entries: found.items.into_iter().map(answers::entry).collect(),
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! `ReportService`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use yinyom_proto::manager::v1 as pb;
+use yinyom_proto::manager::v1::report_service_server::ReportService;
+use yinyom_rpc::Call;
+
+use super::wire::{answers, questions};
+use super::{Api, Unanswered};
+use crate::commands;
+
+#[tonic::async_trait]
+impl ReportService for Api {
+    async fn get_consent_summary(
+        self: Arc<Self>,
+        request: Request<pb::GetConsentSummaryRequest>,
+    ) -> Result<Response<pb::GetConsentSummaryResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(self.summary(&call, &body).await)
+    }
+
+    async fn get_consent_trend(
+        self: Arc<Self>,
+        request: Request<pb::GetConsentTrendRequest>,
+    ) -> Result<Response<pb::GetConsentTrendResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(self.trend(&call, &body).await)
+    }
+}
+
+impl Api {
+    async fn summary(
+        &self,
+        call: &Call,
+        body: &pb::GetConsentSummaryRequest,
+    ) -> Result<pb::GetConsentSummaryResponse, Unanswered> {
+        let business = questions::business(&body.parent)?;
+        let summary = commands::summary(&self.manager, call.caller(), business).await?;
+        Ok(answers::summary(&summary))
+    }
+
+    async fn trend(
+        &self,
+        call: &Call,
+        body: &pb::GetConsentTrendRequest,
+    ) -> Result<pb::GetConsentTrendResponse, Unanswered> {
+        let (business, span) = questions::trend(body)?;
+        let trend = commands::trend(&self.manager, call.caller(), business, span).await?;
+        Ok(answers::trend(trend))
+    }
+}

@@ -1,0 +1,5 @@
+//! Protobuf to domain and back. The words and the change itself are in `yinyom_consent::wire`.
+
+pub(super) mod answers;
+pub(super) mod batch;
+pub(super) mod questions;

@@ -1,0 +1,90 @@
+//! The wiring: from parts to a service that listens. The only place where it is done.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use yinyom_db::{Db, DbConfig, Migrations, OpenError};
+use yinyom_identity::Authenticator;
+use yinyom_kernel::SharedClock;
+use yinyom_policy::Policies;
+use yinyom_privacy::MasterKeys;
+use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
+use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
+use yinyom_rpc::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+
+use crate::ACCESS;
+use crate::api::Api;
+use crate::commands::Manager;
+
+/// The schema's history.
+pub static MIGRATIONS: Migrations = Migrations {
+    sqlite: sqlx::migrate!("migrations/sqlite"),
+    postgres: sqlx::migrate!("migrations/postgres"),
+};
+
+/// What a replica is made of, however it was come by: from files in a cluster, from flags of the
+/// all-in-one on a laptop.
+pub struct Parts {
+    pub database: DbConfig,
+    /// Wrap the contacts' keys and seal page tokens.
+    pub masters: MasterKeys,
+    pub authenticator: Arc<Authenticator>,
+    /// Their lease is kept by whoever made them ([`Policies::keep_lease`]): a process that holds
+    /// other services, too, has one lease for all.
+    pub policies: Policies,
+    pub server: ServerConfig,
+    pub clock: SharedClock,
+}
+
+/// Why a replica did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the database of consent-manager cannot be opened")]
+    Open(#[from] OpenError),
+}
+
+/// A replica, ready to listen.
+pub struct App {
+    manager: Manager,
+    server: Server,
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date, and puts the service together.
+    pub async fn open(parts: Parts) -> Result<Self, StartError> {
+        let manager = Manager {
+            db: Db::connect(&parts.database, &MIGRATIONS).await?,
+            policies: parts.policies,
+            masters: Arc::new(parts.masters),
+            clock: parts.clock,
+        };
+        let api = Api::new(manager.clone());
+        let server =
+            Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
+                .add_service(
+                    LedgerServiceServer::from_arc(Arc::clone(&api))
+                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
+                )
+                .add_service(
+                    ReportServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
+                );
+        Ok(Self { manager, server })
+    }
+
+    /// What the use cases work with, for who calls them without a network in between.
+    pub fn manager(&self) -> &Manager {
+        &self.manager
+    }
+
+    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let served = self.server.serve(listener, stop).await;
+        self.manager.db.close().await;
+        served
+    }
+}

@@ -1,0 +1,151 @@
+//! Takes changes from the directory: each exactly once and in order (TRAPS 2, 3).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use opentelemetry::metrics::Counter;
+use opentelemetry::{KeyValue, global};
+use uuid::Uuid;
+use yinyom_db::Tx;
+use yinyom_identity::Caller;
+use yinyom_kernel::{BusinessId, ContactId, Fault};
+use yinyom_privacy::MasterKeys;
+
+use super::{Manager, Refused};
+use crate::domain::{Batch, Outcome, Stream, StreamResult, Submission, judge};
+use crate::store::{StoreError, consents, heads, ledger, rollups, subjects};
+
+/// Streams of batches, by what became of them. A conflict is an alarm: two histories of one contact.
+static STREAMS: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("consent-manager")
+        .u64_counter("yinyom.ledger.streams")
+        .with_description("Streams in batches of consent changes, by outcome")
+        .build()
+});
+
+/// Takes what can be taken of each stream and says what became of it. Streams do not hold each other up. The whole is one
+/// unit of work that can be repeated: a batch that is sent twice, by two relays, or was half taken, is harmless.
+pub async fn record(
+    manager: &Manager,
+    caller: &Caller,
+    business: BusinessId,
+    streams: Vec<Stream>,
+) -> Result<Vec<StreamResult>, Refused> {
+    let scope = caller.scope(business)?;
+    let Manager { masters, clock, .. } = manager.clone();
+    let judged = manager
+        .db
+        .write(scope, move |mut tx| async move {
+            let head = heads::lock(&mut tx).await?;
+            let judged = judge_streams(&mut tx, streams).await?;
+            if !judged.taken.is_empty() {
+                let contacts = judged.taken.iter().map(|taken| taken.change.contact.uuid());
+                let before = consents::of(&mut tx, &contacts.collect::<Vec<_>>()).await?;
+                // Under the lock, so that the times of ingestion follow the indexes.
+                let now = clock.now();
+                let batch = Batch::append(head.next_index, before, judged.taken, now);
+                write(&mut tx, &masters, &batch).await?;
+                if batch.tally.mismatches > 0 {
+                    let channels = batch.tally.mismatches;
+                    tracing::warn!(%business, channels, "changes from a state that was not");
+                }
+            }
+            tx.done::<_, StoreError>(judged.results)
+        })
+        .await?;
+    for result in &judged {
+        let outcome = match result.outcome {
+            Outcome::Recorded => "recorded",
+            Outcome::Gap => "gap",
+            Outcome::Conflict => "conflict",
+            Outcome::Invalid => "invalid",
+        };
+        STREAMS.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+    Ok(judged)
+}
+
+struct Judged {
+    results: Vec<StreamResult>,
+    /// In the order in which they were sent.
+    taken: Vec<Submission>,
+}
+
+async fn judge_streams(tx: &mut Tx, streams: Vec<Stream>) -> Result<Judged, StoreError> {
+    let business = tx.scope()?.business();
+    let contacts: Vec<Uuid> =
+        streams.iter().filter_map(|stream| stream.contact).map(ContactId::uuid).collect();
+    let lasts = heads::lock_streams(tx, &contacts).await?;
+    let last = |contact: ContactId| lasts.get(&contact).copied().unwrap_or_default();
+    let repeated: Vec<(ContactId, i64)> = streams
+        .iter()
+        .flat_map(|stream| stream.changes.iter().flatten())
+        .map(|submission| (submission.change.contact, submission.change.seq))
+        .filter(|(contact, seq)| *seq <= last(*contact))
+        .collect();
+    let known = match repeated.as_slice() {
+        [] => HashMap::new(),
+        repeated => ledger::leaves(tx, repeated).await?,
+    };
+    let none = BTreeMap::new();
+    let mut judged = Judged { results: Vec::with_capacity(streams.len()), taken: Vec::new() };
+    for Stream { name, contact, changes } in streams {
+        let last_seq = contact.map(last).unwrap_or_default();
+        let (contact, changes) = match (contact, changes) {
+            (Some(contact), Ok(changes)) => (contact, changes),
+            (contact, changes) => {
+                let contact = contact.map(|contact| contact.to_string());
+                let fields = changes.err().map(|invalid| wrong_fields(&invalid));
+                tracing::error!(%business, contact, fields, "a change cannot be read");
+                let outcome = Outcome::Invalid;
+                judged.results.push(StreamResult { name, outcome, last_seq });
+                continue;
+            }
+        };
+        let sent: Vec<_> = changes.iter().map(|s| (s.change.seq, s.leaf_hash)).collect();
+        let verdict = judge(last_seq, known.get(&contact).unwrap_or(&none), &sent);
+        if let Some(seq) = verdict.conflict {
+            tracing::error!(%business, %contact, seq, "a change differs from the one in the ledger");
+        }
+        let mut taken = verdict.taken.iter().peekable();
+        judged.taken.extend(
+            changes
+                .into_iter()
+                .enumerate()
+                .filter(|(i, _)| taken.next_if(|next| *next == i).is_some())
+                .map(|(_, submission)| submission),
+        );
+        let (outcome, last_seq) = (verdict.outcome, verdict.last_seq);
+        judged.results.push(StreamResult { name, outcome, last_seq });
+    }
+    judged.taken.sort_unstable_by_key(|submission| submission.place);
+    Ok(judged)
+}
+
+/// Paths and reasons; never a value.
+fn wrong_fields(invalid: &impl Fault) -> String {
+    let fields =
+        invalid.violations().iter().map(|wrong| format!("{} {}", wrong.field, wrong.reason));
+    fields.collect::<Vec<_>>().join(", ")
+}
+
+async fn write(tx: &mut Tx, masters: &MasterKeys, batch: &Batch) -> Result<(), StoreError> {
+    let uuids = |of: &[ContactId]| of.iter().map(|contact| contact.uuid()).collect::<Vec<_>>();
+    ledger::append(tx, &batch.entries).await?;
+    heads::advance_streams(tx, &batch.heads).await?;
+    if !batch.current.is_empty() {
+        consents::put(tx, &batch.current).await?;
+    }
+    if !batch.gone.is_empty() {
+        consents::remove(tx, &uuids(&batch.gone)).await?;
+    }
+    if !batch.erased.is_empty() {
+        subjects::destroy(tx, &uuids(&batch.erased)).await?;
+    }
+    if !batch.keys.is_empty() {
+        subjects::keep(tx, masters, &batch.keys).await?;
+    }
+    rollups::add(tx, &batch.tally).await?;
+    let changes = i64::try_from(batch.entries.len()).unwrap_or(i64::MAX);
+    heads::advance(tx, changes, batch.tally.contacts).await
+}

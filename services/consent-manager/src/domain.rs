@@ -1,0 +1,32 @@
+//! What the ledger is and how it counts. Knows neither a transport nor a database.
+//!
+//! - [`judge`]: what becomes of a stream in a batch: taken, known already, a gap, a conflict.
+//! - [`advance`]: what a change makes of a contact's consent, and what that adds to the counts ([`Tally`]).
+//! - [`Batch`]: what the changes that are taken make of the ledger.
+//! - [`Trend`] and [`Bucket`]: days, weeks and months of a time zone, and what happened in them.
+//! - [`Summary`]: how many said yes.
+
+mod batch;
+mod consent;
+mod entry;
+mod filter;
+mod page;
+#[cfg(test)]
+mod property;
+mod stream;
+mod summary;
+mod tally;
+mod trend;
+
+pub use batch::Batch;
+pub use consent::{Consent, advance};
+pub use entry::{ConsentRecord, Entry, Evidence, Recorded};
+pub use filter::{ChangeFilter, ConsentFilter};
+pub use page::Page;
+pub use stream::{Outcome, Stream, StreamResult, Submission, Verdict, judge};
+pub use summary::{ChannelSummary, Summary};
+pub use tally::{QUARTER_MICROS, Tally, Transition};
+pub use trend::{
+    Bucket, ChannelTrend, Granularity, MAX_BUCKETS, Span, Trend, TrendError, buckets,
+    end_before_start,
+};

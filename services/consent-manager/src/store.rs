@@ -1,0 +1,61 @@
+//! SQL over a transaction, one file for each table or two; rows to domain and back.
+//!
+//! Everything is about the one business of the transaction. What belongs together is written in one transaction by
+//! `commands`: nothing here begins or commits one. A batch costs a handful of statements, whatever its size.
+
+pub mod consents;
+pub mod heads;
+pub mod ledger;
+pub mod rollups;
+mod rows;
+pub mod subjects;
+
+use yinyom_consent::UnknownCode;
+use yinyom_db::DbError;
+use yinyom_kernel::{Code, Fault, Text};
+use yinyom_privacy::OpenError;
+
+/// The store cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Damage, or a newer version has been here.
+    #[error("a row of the ledger cannot be read: {0}")]
+    Unreadable(&'static str),
+    #[error("a row of the ledger cannot be read: {0}")]
+    UnknownCode(#[from] UnknownCode),
+    /// The master key is not the one that wrapped it.
+    #[error("a contact's key cannot be unwrapped: {0}")]
+    Key(#[from] OpenError),
+}
+
+impl Fault for StoreError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Db(error) => error.code(),
+            _ => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Db(error) => error.reason(),
+            _ => "INTERNAL",
+        }
+    }
+
+    fn text(&self) -> Text {
+        match self {
+            Self::Db(error) => error.text(),
+            _ => Text::new("Something went wrong on our side.", "เกิดข้อผิดพลาดภายในระบบ"),
+        }
+    }
+
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Db(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}

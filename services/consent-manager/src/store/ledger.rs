@@ -1,0 +1,281 @@
+//! The ledger itself: written once, never changed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+use yinyom_consent::{
+    Channel, ChannelChange, ConsentChange, ConsentState, EvidenceMethod, SurfaceParent,
+};
+use yinyom_db::{Rows, Tx};
+use yinyom_kernel::{BusinessId, ContactId, PageSize, from_micros};
+
+use super::StoreError;
+use super::rows::{self, ActorColumns, instant, micros};
+use crate::domain::{ChangeFilter, Recorded};
+
+const LEAD: i32 = 1;
+const ACCOUNT: i32 = 2;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ledger_index, contact_id, seq, leaf_hash, recorded_at, ingested_at, cause, surface,
+                    parent_kind, parent_id, actor_kind, actor_id, actor_name, actor_role, method,
+                    notice_version, claimed_at, evidence_commitment, sealed_evidence,
+                    phone_changed, phone_from, phone_to, phone_expires_at,
+                    email_changed, email_from, email_to, email_expires_at
+             FROM ledger WHERE business_id = $1 AND ",
+            $rest
+        )
+    };
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct LedgerRow {
+    ledger_index: i64,
+    contact_id: Uuid,
+    seq: i64,
+    leaf_hash: Vec<u8>,
+    recorded_at: i64,
+    ingested_at: i64,
+    cause: i32,
+    surface: i32,
+    parent_kind: Option<i32>,
+    parent_id: Option<Uuid>,
+    #[sqlx(flatten)]
+    actor: ActorColumns,
+    method: Option<i32>,
+    notice_version: Option<String>,
+    claimed_at: Option<i64>,
+    evidence_commitment: Option<Vec<u8>>,
+    sealed_evidence: Option<Vec<u8>>,
+    phone_changed: bool,
+    phone_from: Option<i32>,
+    phone_to: Option<i32>,
+    phone_expires_at: Option<i64>,
+    email_changed: bool,
+    email_from: Option<i32>,
+    email_to: Option<i32>,
+    email_expires_at: Option<i64>,
+}
+
+impl LedgerRow {
+    fn read(self, business: BusinessId) -> Result<Recorded, StoreError> {
+        let surface_parent = match (self.parent_kind, self.parent_id) {
+            (None, None) => None,
+            (Some(LEAD), Some(id)) => Some(SurfaceParent::Lead(id.into())),
+            (Some(ACCOUNT), Some(id)) => Some(SurfaceParent::Account(id.into())),
+            _ => return Err(StoreError::Unreadable("no surface parent")),
+        };
+        let phone = (self.phone_changed, self.phone_from, self.phone_to, self.phone_expires_at);
+        let email = (self.email_changed, self.email_from, self.email_to, self.email_expires_at);
+        let mut channels = Vec::with_capacity(2);
+        for (channel, (changed, from, to, expires_at)) in
+            [(Channel::Phone, phone), (Channel::Email, email)]
+        {
+            if changed {
+                channels.push(ChannelChange {
+                    channel,
+                    from: from.map(rows::state).transpose()?,
+                    to: to.map(rows::state).transpose()?,
+                    expires_at: instant(expires_at),
+                });
+            }
+        }
+        let change = ConsentChange {
+            business,
+            contact: self.contact_id.into(),
+            seq: self.seq,
+            recorded_at: from_micros(self.recorded_at),
+            cause: rows::cause(self.cause)?,
+            surface: rows::surface(self.surface)?,
+            surface_parent,
+            actor: self.actor.read()?,
+            channels,
+            method: self.method.map(rows::method).transpose()?,
+            notice_version: self.notice_version,
+            claimed_at: instant(self.claimed_at),
+            evidence_commitment: self.evidence_commitment.as_deref().map(hash).transpose()?,
+        };
+        Ok(Recorded {
+            change,
+            ledger_index: self.ledger_index,
+            leaf_hash: hash(&self.leaf_hash)?,
+            ingested_at: from_micros(self.ingested_at),
+            sealed_evidence: self.sealed_evidence,
+        })
+    }
+}
+
+fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Unreadable("no hash"))
+}
+
+/// The leaf hashes that the ledger has for these changes.
+pub async fn leaves(
+    tx: &mut Tx,
+    changes: &[(ContactId, i64)],
+) -> Result<HashMap<ContactId, BTreeMap<i64, [u8; 32]>>, StoreError> {
+    let rows = tx
+        .scoped(
+            "SELECT l.contact_id, l.seq, l.leaf_hash FROM {rows} JOIN ledger l
+               ON l.business_id = $1 AND l.contact_id = batch.contact_id AND l.seq = batch.seq",
+        )
+        .rows(
+            Rows::new()
+                .uuids("contact_id", changes.iter().map(|(contact, _)| contact.uuid()))
+                .ints("seq", changes.iter().map(|(_, seq)| *seq)),
+        )
+        .fetch_all::<(Uuid, i64, Vec<u8>)>()
+        .await?;
+    let mut found: HashMap<ContactId, BTreeMap<i64, [u8; 32]>> = HashMap::new();
+    for (contact, seq, leaf) in rows {
+        found.entry(contact.into()).or_default().insert(seq, hash(&leaf)?);
+    }
+    Ok(found)
+}
+
+/// Appends changes. Their indexes are the caller's, who holds the ledger's end locked.
+pub async fn append(tx: &mut Tx, entries: &[Recorded]) -> Result<(), StoreError> {
+    tx.scoped(
+        "INSERT INTO ledger (business_id, ledger_index, contact_id, seq, leaf_hash, recorded_at,
+             ingested_at, cause, surface, parent_kind, parent_id, actor_kind, actor_id, actor_name,
+             actor_role, method, notice_version, claimed_at, evidence_commitment, sealed_evidence,
+             phone_changed, phone_from, phone_to, phone_expires_at,
+             email_changed, email_from, email_to, email_expires_at)
+         SELECT $1, ledger_index, contact_id, seq, leaf_hash, recorded_at,
+             ingested_at, cause, surface, parent_kind, parent_id, actor_kind, actor_id, actor_name,
+             actor_role, method, notice_version, claimed_at, evidence_commitment, sealed_evidence,
+             phone_changed, phone_from, phone_to, phone_expires_at,
+             email_changed, email_from, email_to, email_expires_at
+         FROM {rows}",
+    )
+    .rows(columns(entries))
+    .execute()
+    .await?;
+    Ok(())
+}
+
+fn columns(entries: &[Recorded]) -> Rows<'_> {
+    let all = || entries.iter().map(|entry| &entry.change);
+    let actors: Vec<_> = all().map(|change| rows::actor(&change.actor)).collect();
+    let parents = || all().map(|change| parent(change.surface_parent));
+    let commitments = all().map(|c| c.evidence_commitment.as_ref().map(|bytes| &bytes[..]));
+    let rows = Rows::new()
+        .ints("ledger_index", entries.iter().map(|entry| entry.ledger_index))
+        .uuids("contact_id", all().map(|change| change.contact.uuid()))
+        .ints("seq", all().map(|change| change.seq))
+        .bytes("leaf_hash", entries.iter().map(|entry| &entry.leaf_hash[..]))
+        .ints("recorded_at", all().map(|change| change.recorded_at.as_microsecond()))
+        .ints("ingested_at", entries.iter().map(|entry| entry.ingested_at.as_microsecond()))
+        .ints("cause", all().map(|change| i64::from(change.cause.code())))
+        .ints("surface", all().map(|change| i64::from(change.surface.code())))
+        .ints("parent_kind", parents().map(|parent| parent.map(|(kind, _)| i64::from(kind))))
+        .uuids("parent_id", parents().map(|parent| parent.map(|(_, id)| id)))
+        .ints("actor_kind", actors.iter().map(|actor| actor.0))
+        .uuids("actor_id", actors.iter().map(|actor| actor.1))
+        .texts("actor_name", actors.iter().map(|actor| actor.2))
+        .ints("actor_role", actors.iter().map(|actor| actor.3))
+        .ints("method", all().map(|c| c.method.map(EvidenceMethod::code).map(i64::from)))
+        .texts("notice_version", all().map(|change| change.notice_version.as_deref()))
+        .ints("claimed_at", all().map(|change| micros(change.claimed_at)))
+        .bytes("evidence_commitment", commitments)
+        .bytes("sealed_evidence", entries.iter().map(|entry| entry.sealed_evidence.as_deref()));
+    let rows = channel_columns(
+        rows,
+        entries,
+        Channel::Phone,
+        ["phone_changed", "phone_from", "phone_to", "phone_expires_at"],
+    );
+    channel_columns(
+        rows,
+        entries,
+        Channel::Email,
+        ["email_changed", "email_from", "email_to", "email_expires_at"],
+    )
+}
+
+fn channel_columns<'a>(
+    rows: Rows<'a>,
+    entries: &'a [Recorded],
+    channel: Channel,
+    [changed, from, to, expires_at]: [&'static str; 4],
+) -> Rows<'a> {
+    let all = || {
+        entries.iter().map(move |entry| {
+            entry.change.channels.iter().find(|carried| carried.channel == channel)
+        })
+    };
+    let code = |state: Option<ConsentState>| state.map(|state| i64::from(state.code()));
+    rows.flags(changed, all().map(|carried| carried.is_some()))
+        .ints(from, all().map(|carried| carried.and_then(|carried| code(carried.from))))
+        .ints(to, all().map(|carried| carried.and_then(|carried| code(carried.to))))
+        .ints(expires_at, all().map(|carried| carried.and_then(|c| micros(c.expires_at))))
+}
+
+fn parent(parent: Option<SurfaceParent>) -> Option<(i32, Uuid)> {
+    match parent? {
+        SurfaceParent::Lead(lead) => Some((LEAD, lead.uuid())),
+        SurfaceParent::Account(account) => Some((ACCOUNT, account.uuid())),
+    }
+}
+
+/// Changes of a contact, newest first, before the one of number `before`.
+pub async fn history(
+    tx: &mut Tx,
+    contact: ContactId,
+    before: Option<i64>,
+    size: PageSize,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows = tx
+        .scoped(select!("contact_id = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4"))
+        .bind(contact.uuid())
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(size.fetch())
+        .fetch_all()
+        .await?;
+    read(tx, rows)
+}
+
+/// Changes that match `filter`, newest first, before the one at index `before`.
+pub async fn page(
+    tx: &mut Tx,
+    filter: &ChangeFilter,
+    before: Option<i64>,
+    size: PageSize,
+) -> Result<Vec<Recorded>, StoreError> {
+    let (actor_id, actor_name) = rows::wanted(filter.actor.as_ref());
+    let rows = tx
+        // Channel 1 is the phone, 2 is e-mail.
+        .scoped(select!(
+            "ledger_index < $2
+             AND ($3 IS NULL OR ($3 = 1 AND phone_changed) OR ($3 = 2 AND email_changed))
+             AND ($4 IS NULL OR (phone_to = $4 AND ($3 IS NULL OR $3 = 1))
+                             OR (email_to = $4 AND ($3 IS NULL OR $3 = 2)))
+             AND ($5 IS NULL OR surface = $5)
+             AND ($6 IS NULL OR actor_id = $6)
+             AND ($7 IS NULL OR actor_name = $7)
+             AND ($8 IS NULL OR cause = $8)
+             AND ($9 IS NULL OR recorded_at >= $9)
+             AND ($10 IS NULL OR recorded_at < $10)
+             ORDER BY ledger_index DESC LIMIT $11"
+        ))
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(filter.channel.map(|channel| i32::from(channel.code())))
+        .bind(filter.state.map(|state| i32::from(state.code())))
+        .bind(filter.surface.map(|surface| i32::from(surface.code())))
+        .bind(actor_id)
+        .bind(actor_name)
+        .bind(filter.cause.map(|cause| i32::from(cause.code())))
+        .bind(micros(filter.since))
+        .bind(micros(filter.before))
+        .bind(size.fetch())
+        .fetch_all()
+        .await?;
+    read(tx, rows)
+}
+
+fn read(tx: &Tx, rows: Vec<LedgerRow>) -> Result<Vec<Recorded>, StoreError> {
+    let business = tx.scope()?.business();
+    rows.into_iter().map(|row| row.read(business)).collect()
+}

@@ -1,0 +1,88 @@
+//! What the store gives back is what it was given, to the byte that is hashed.
+
+use consent_manager::MIGRATIONS;
+use consent_manager::domain::{ChangeFilter, Recorded};
+use consent_manager::store::ledger;
+use jiff::Timestamp;
+use uuid::Uuid;
+use yinyom_consent::{
+    Actor, Cause, Channel, ChannelChange, ConsentChange, ConsentState, EvidenceMethod, Role,
+    Surface, SurfaceParent,
+};
+use yinyom_kernel::{BusinessId, PageSize, Scope};
+use yinyom_testkit::{TestDb, both_databases};
+
+/// A change with each field now this way, now that way.
+fn change(business: BusinessId, seq: i64, step: usize) -> ConsentChange {
+    let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+    let state = |i: usize| [None, Some(1), Some(2), Some(3)][i % 4].map(ConsentState::from_code);
+    let state = |i: usize| state(i).map(Result::unwrap);
+    let carried = |channel, i: usize| ChannelChange {
+        channel,
+        from: state(i),
+        to: state(i / 4),
+        expires_at: i.is_multiple_of(3).then(|| at(2_000_000_000)),
+    };
+    let id = Uuid::from_u128(step as u128 + 1);
+    ConsentChange {
+        business,
+        contact: Uuid::from_u128(7).into(),
+        seq,
+        recorded_at: Timestamp::from_microsecond(1_700_000_000_123_456).unwrap(),
+        cause: Cause::ALL[step % Cause::ALL.len()],
+        surface: Surface::ALL[step % Surface::ALL.len()],
+        surface_parent: match step % 3 {
+            0 => None,
+            1 => Some(SurfaceParent::Lead(id.into())),
+            _ => Some(SurfaceParent::Account(id.into())),
+        },
+        actor: match step % 5 {
+            0 => Actor::Service { name: "campaigns".to_owned() },
+            1 => Actor::Member { member: id.into(), role: None },
+            i => Actor::Member { member: id.into(), role: Some(Role::ALL[i - 2]) },
+        },
+        channels: match step % 4 {
+            0 => vec![carried(Channel::Phone, step)],
+            1 => vec![carried(Channel::Email, step)],
+            _ => vec![carried(Channel::Phone, step), carried(Channel::Email, step / 2)],
+        },
+        method: (!step.is_multiple_of(6)).then(|| EvidenceMethod::ALL[step % 6 - 1]),
+        notice_version: step.is_multiple_of(2).then(|| format!("ฉบับที่ {step}")),
+        claimed_at: (!step.is_multiple_of(2)).then(|| at(-1)),
+        evidence_commitment: step.is_multiple_of(3).then_some([9; 32]),
+    }
+}
+
+async fn every_change_can_be_hashed_again(db: TestDb) {
+    let business = BusinessId::generate();
+    #[expect(clippy::disallowed_methods, reason = "the test is the business")]
+    let scope = Scope::assume(business);
+    let entries: Vec<_> = (0..120)
+        .zip(0_i64..)
+        .map(|(step, index)| change(business, index + 1, step))
+        .zip(0_i64..)
+        .map(|(change, ledger_index)| Recorded {
+            leaf_hash: change.leaf_hash(),
+            sealed_evidence: change.evidence_commitment.map(|_| vec![0, 255, 1]),
+            ingested_at: Timestamp::from_second(1_700_000_001).unwrap(),
+            ledger_index,
+            change,
+        })
+        .collect();
+    let kept = entries.clone();
+    db.write(scope, move |mut tx| async move {
+        ledger::append(&mut tx, &entries).await?;
+        tx.done::<_, consent_manager::store::StoreError>(())
+    })
+    .await
+    .unwrap();
+
+    let mut tx = db.read(scope).await.unwrap();
+    let size = PageSize::read(1_000).unwrap();
+    let mut found = ledger::page(&mut tx, &ChangeFilter::default(), None, size).await.unwrap();
+    found.reverse();
+    assert_eq!(found, kept);
+    assert!(found.iter().all(|entry| entry.change.leaf_hash() == entry.leaf_hash));
+}
+
+both_databases!(MIGRATIONS => every_change_can_be_hashed_again);
