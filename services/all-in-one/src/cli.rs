@@ -99,12 +99,8 @@ pub async fn directory(config: contact_directory::Config) -> ExitCode {
 /// Serves consent-manager alone.
 pub async fn manager(config: consent_manager::Config) -> ExitCode {
     yinyom_process::run(&config.telemetry(), async |stop| {
-        let parts = config.parts(Arc::new(SystemClock))?;
-        let lease = tokio::spawn(parts.policies.clone().keep_lease(stop.clone()));
-        let app = consent_manager::App::open(parts).await?;
-        let served = app.serve(TcpListener::bind(config.listen).await?, stop).await;
-        let _ = lease.await;
-        Ok(served?)
+        let app = consent_manager::App::open(config.parts(Arc::new(SystemClock))?).await?;
+        Ok(app.serve(TcpListener::bind(config.listen).await?, stop).await?)
     })
     .await
 }

@@ -107,12 +107,11 @@ impl Services {
             server: ServerConfig::default(),
             clock: SharedClock::clone(clock),
         });
-        let rules = wiring.policies(MANAGER)?;
         let manager = consent_manager::App::open(consent_manager::Parts {
             database: data.database(Keeper::Manager),
             masters: manager,
             authenticator: wiring.authenticator()?,
-            policies: rules.clone(),
+            policies: wiring.policies(MANAGER)?,
             server: ServerConfig::default(),
             clock: SharedClock::clone(clock),
         });
@@ -125,17 +124,7 @@ impl Services {
                 "contact-directory",
                 Box::new(|s| Box::pin(directory.serve(listeners.directory, s))),
             ),
-            run(
-                "consent-manager",
-                Box::new(|stop| {
-                    Box::pin(async move {
-                        let lease = tokio::spawn(rules.keep_lease(stop.clone()));
-                        let served = manager.serve(listeners.manager, stop).await;
-                        let _ = lease.await;
-                        served
-                    })
-                }),
-            ),
+            run("consent-manager", Box::new(|s| Box::pin(manager.serve(listeners.manager, s)))),
             run("consent-settings", Box::new(|s| Box::pin(settings.serve(listeners.settings, s)))),
         ];
         Ok(Self { running, ended })

@@ -30,8 +30,7 @@ pub struct Parts {
     /// Wrap the contacts' keys and seal page tokens.
     pub masters: MasterKeys,
     pub authenticator: Arc<Authenticator>,
-    /// Their lease is kept by whoever made them ([`Policies::keep_lease`]): a process that holds
-    /// other services, too, has one lease for all.
+    /// Nobody else keeps their lease: it is this replica's.
     pub policies: Policies,
     pub server: ServerConfig,
     pub clock: SharedClock,
@@ -77,13 +76,18 @@ impl App {
         &self.manager
     }
 
-    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database.
+    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database. Meanwhile
+    /// it keeps the policy lease, for the last calls, too.
     pub async fn serve(
         self,
         listener: TcpListener,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
+        let after = CancellationToken::new();
+        let lease = tokio::spawn(self.manager.policies.clone().keep_lease(after.clone()));
         let served = self.server.serve(listener, stop).await;
+        after.cancel();
+        let _ = lease.await;
         self.manager.db.close().await;
         served
     }

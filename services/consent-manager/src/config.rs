@@ -86,8 +86,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the files, into what [`crate::App::open`] takes. Whoever calls this keeps the lease of the
-    /// policies. Needs a running tokio runtime.
+    /// Reads the files, into what [`crate::App::open`] takes. Needs a running tokio runtime.
     pub fn parts(&self, clock: SharedClock) -> Result<Parts, ConfigError> {
         let jwks = read(&self.jwks_file)?;
         let verifier =

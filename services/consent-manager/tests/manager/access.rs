@@ -145,8 +145,8 @@ async fn only_services_send_changes(db: TestDb) {
 
 async fn without_a_lease_members_wait_and_services_and_changes_go_on(db: TestDb) {
     let (world, mut contact) = with_contact(db).await;
-    world.clock.advance(LEASE);
     world.settings.go_away();
+    world.clock.advance(LEASE);
     let unavailable = all(Code::Unavailable, "POLICY_UNAVAILABLE");
     for member in [world.members.owner, world.members.user] {
         let member = world.tokens.member(world.business, member);

@@ -53,7 +53,6 @@ const CALLERS: &str = r#"{
 pub struct Script {
     known: Mutex<HashMap<BusinessId, Policy>>,
     away: Mutex<bool>,
-    changed: Mutex<Vec<BusinessId>>,
     revision: Mutex<i64>,
 }
 
@@ -71,7 +70,6 @@ impl Script {
         let policy = known.get_mut(&business).unwrap();
         edit(policy);
         policy.revision = *revision;
-        self.changed.lock().unwrap().push(business);
     }
 }
 
@@ -82,15 +80,31 @@ impl PolicySource for Script {
         async move { if away { Err(SourceError("away".to_owned())) } else { Ok(policy) } }.boxed()
     }
 
-    fn renew(&self, _: Uuid, _: i64, _: Duration) -> BoxFuture<'_, Result<Renewal, SourceError>> {
-        let away = *self.away.lock().unwrap();
-        let renewal = Renewal {
-            revision: *self.revision.lock().unwrap(),
-            changed: std::mem::take(&mut *self.changed.lock().unwrap()),
-            drop_all: false,
-            duration: LEASE,
-        };
-        async move { if away { Err(SourceError("away".to_owned())) } else { Ok(renewal) } }.boxed()
+    /// Waits for news, as settings does.
+    fn renew(
+        &self,
+        _: Uuid,
+        applied: i64,
+        max_wait: Duration,
+    ) -> BoxFuture<'_, Result<Renewal, SourceError>> {
+        async move {
+            if *self.revision.lock().unwrap() <= applied {
+                tokio::time::sleep(max_wait).await;
+            }
+            if *self.away.lock().unwrap() {
+                return Err(SourceError("away".to_owned()));
+            }
+            let revision = self.revision.lock().unwrap();
+            let known = self.known.lock().unwrap();
+            let changed = known.values().filter(|policy| policy.revision > applied);
+            Ok(Renewal {
+                revision: *revision,
+                changed: changed.map(|policy| policy.business).collect(),
+                drop_all: false,
+                duration: LEASE,
+            })
+        }
+        .boxed()
     }
 }
 
@@ -137,7 +151,6 @@ impl World {
         let settings = Arc::new(Script {
             known: Mutex::new(HashMap::from([(business, policy)])),
             away: Mutex::default(),
-            changed: Mutex::default(),
             revision: Mutex::new(1),
         });
         let source = Arc::clone(&settings) as Arc<dyn PolicySource>;
