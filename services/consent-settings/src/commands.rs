@@ -1,7 +1,7 @@
 //! What callers can ask of settings: one function is one use case.
 //!
 //! A read opens a read, asks whether the caller is still a member, and loads. A change is one unit of
-//! work ([`unit`]): lock the business, load who asks, recognise a repeated request, ask `domain`,
+//! work (`unit`): lock the business, load who asks, recognise a repeated request, ask `domain`,
 //! save, give the policy its revision; and after the commit, if a right was taken away, wait until
 //! nobody can use it any more ([`leases`]).
 //!
