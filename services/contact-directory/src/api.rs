@@ -6,6 +6,7 @@
 mod accounts;
 mod consents;
 mod contacts;
+mod import;
 mod leads;
 mod outbox;
 mod pages;

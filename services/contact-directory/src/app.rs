@@ -1,10 +1,11 @@
 //! The wiring: from parts to a service that listens. The only place where it is done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use yinyom_db::{Db, DbConfig, Migrations, OpenError};
+use yinyom_db::{Db, DbConfig, Migrations, OpenError, idempotency};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
 use yinyom_outbox::{Relay, RelayConfig};
@@ -13,6 +14,7 @@ use yinyom_privacy::{MasterKeys, Phone, TokenSealer};
 use yinyom_proto::directory::v1::account_service_server::AccountServiceServer;
 use yinyom_proto::directory::v1::consent_service_server::ConsentServiceServer;
 use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
+use yinyom_proto::directory::v1::import_service_server::ImportServiceServer;
 use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
 use yinyom_rpc::{Connection, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
@@ -28,6 +30,8 @@ pub static MIGRATIONS: Migrations = Migrations {
     sqlite: sqlx::migrate!("migrations/sqlite"),
     postgres: sqlx::migrate!("migrations/postgres"),
 };
+
+const TIDY_EVERY: Duration = Duration::from_mins(10);
 
 /// What a replica is made of, however it was come by: from files in a cluster, from flags of the all-in-one on a
 /// laptop.
@@ -53,6 +57,7 @@ pub enum StartError {
 /// A replica, ready to listen.
 pub struct App {
     policies: Policies,
+    clock: SharedClock,
     relay: Relay<Ledger>,
     server: Server,
     db: Db,
@@ -71,9 +76,10 @@ impl App {
         let config = RelayConfig::default();
         let relay = Relay::new(db.clone(), sink, SharedClock::clone(&clock), config);
         let (policies, handle) = (parts.policies, relay.handle());
-        let directory = Directory::new(db.clone(), clock, policies.clone(), keys, handle, sealer);
+        let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
+        let directory = Directory::new(db_of, clock_of, policies.clone(), keys, handle, sealer);
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
-        Ok(Self { policies, relay, server, db })
+        Ok(Self { policies, clock, relay, server, db })
     }
 
     /// Serves on `listener` until `stop`, then until calls have ended, and closes the database. Meanwhile it
@@ -86,7 +92,10 @@ impl App {
         let after = CancellationToken::new();
         let relay = tokio::spawn(self.relay.run(after.clone()));
         let lease = tokio::spawn(self.policies.keep_lease(after.clone()));
-        let served = self.server.serve(listener, stop).await;
+        let served = tokio::select! {
+            served = self.server.serve(listener, stop) => served,
+            () = keep_tidy(&self.db, &self.clock) => Ok(()),
+        };
         // The last calls have been answered by now; what they committed still goes out, or waits on disk.
         after.cancel();
         let _ = tokio::join!(relay, lease);
@@ -95,20 +104,28 @@ impl App {
     }
 }
 
-fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticator>) -> Server {
+/// Forgets old requests, for ever. What fails is tried again in time: nothing depends on it.
+async fn keep_tidy(db: &Db, clock: &SharedClock) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        match idempotency::forget_old(db, clock.now().as_microsecond()).await {
+            Ok(requests) => tracing::debug!(requests, "tidied"),
+            Err(error) => tracing::warn!(%error, "not tidied"),
+        }
+    }
+}
+
+/// The server of these use cases, with every service.
+pub fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticator>) -> Server {
     let (a, b, c, d) = (api.clone(), api.clone(), api.clone(), api.clone());
     Server::new(config, authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
-        .add_service(
-            ContactServiceServer::from_arc(a).max_encoding_message_size(MAX_MESSAGE_BYTES),
-        )
+        .add_service(ContactServiceServer::from_arc(a).max_encoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(LeadServiceServer::from_arc(b).max_encoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(AccountServiceServer::from_arc(c).max_encoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ConsentServiceServer::from_arc(d).max_encoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(
-            AccountServiceServer::from_arc(c).max_encoding_message_size(MAX_MESSAGE_BYTES),
+            ImportServiceServer::from_arc(api.clone()).max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
-        .add_service(
-            ConsentServiceServer::from_arc(d).max_encoding_message_size(MAX_MESSAGE_BYTES),
-        )
-
         .add_service(
             OutboxServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
         )

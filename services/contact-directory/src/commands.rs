@@ -9,6 +9,7 @@ pub mod check;
 pub mod consents;
 pub mod contacts;
 mod error;
+pub mod import;
 pub mod leads;
 pub mod outbox;
 mod record;
@@ -40,6 +41,7 @@ pub struct Directory {
     pub(crate) keys: KeyRing,
     pub(crate) relay: RelayHandle,
     pub(crate) sealer: Arc<TokenSealer>,
+    imports: Arc<import::Queues>,
 }
 
 impl Directory {
@@ -52,7 +54,8 @@ impl Directory {
         relay: RelayHandle,
         sealer: TokenSealer,
     ) -> Self {
-        Self { db, clock, policies, keys, relay, sealer: Arc::new(sealer) }
+        let imports = Arc::default();
+        Self { db, clock, policies, keys, relay, sealer: Arc::new(sealer), imports }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

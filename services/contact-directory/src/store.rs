@@ -8,6 +8,7 @@ pub mod check;
 pub mod contacts;
 mod error;
 pub mod find;
+pub mod import;
 pub mod keys;
 pub mod leads;
 pub mod paging;

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod consents;
 pub mod contacts;
+pub mod import;
 pub mod leads;
 pub mod read;
 pub mod refusal;

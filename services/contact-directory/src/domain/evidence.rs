@@ -47,12 +47,8 @@ impl Evidence {
         let reference = read(&mut wrong, "reference", input.reference, MAX_REFERENCE, one_line);
         let note = read(&mut wrong, "note", input.note, MAX_NOTE, free_text);
         let claimed_at = input.claimed_at.map(|at| from_micros(at.as_microsecond()));
-        if claimed_at.is_some_and(|at| at.duration_since(now) > CLOCK_TOLERANCE) {
-            wrong.push(
-                "claimed_time",
-                "IN_FUTURE",
-                Text::new("must not be in the future.", "ต้องไม่เป็นเวลาในอนาคต"),
-            );
+        if claimed_at.is_some_and(|at| is_future(at, now)) {
+            refuse_future(&mut wrong, "claimed_time");
         }
         wrong.finish(Some(Self {
             method: input.method,
@@ -64,6 +60,17 @@ impl Evidence {
             claimed_at,
         }))
     }
+}
+
+/// Whether a caller claims a time that is not yet, whichever clock is right.
+pub fn is_future(claimed_at: Timestamp, now: Timestamp) -> bool {
+    claimed_at.duration_since(now) > CLOCK_TOLERANCE
+}
+
+/// Notes a field with a time that is not yet.
+pub fn refuse_future(wrong: &mut Violations, field: &str) {
+    let text = Text::new("must not be in the future.", "ต้องไม่เป็นเวลาในอนาคต");
+    wrong.push(field, "IN_FUTURE", text);
 }
 
 type Reader = fn(&str, &str, usize) -> Result<Option<String>, InvalidInput>;

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Cause, ConsentState};
 use yinyom_privacy::{Address, BlindIndexKey};
 
+use super::carry::{Coming, carry, start};
+use super::consent::change;
 use super::contact::ContactName;
+use super::expiry::settle;
 use super::{Consent, Outcome};
 
 /// What became of a row's word on one channel.
@@ -71,6 +74,63 @@ pub fn import(
     Imported { words, outcome }
 }
 
+/// What a row makes of a contact as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    pub words: ByChannel<Word>,
+    /// In the order in which they are to be recorded, each under its own number; empty if nothing changes.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// How a contact that a row creates starts: as every new one does ([`start`]), with the row's words weighed on
+/// top like those on a contact that was never asked.
+///
+/// That is one change, `IMPORTED` from nothing. It is two where a deleted contact had refused an address: that
+/// its channel starts `DENIED` is not the row's word and does not rest on the row's evidence.
+pub fn new_contact(
+    refused: ByChannel<bool>,
+    says: ByChannel<Option<ConsentState>>,
+    now: Timestamp,
+) -> Weighed {
+    let mut started = start(refused, now);
+    let Imported { words, outcome } = import(&started.consents, says, now);
+    let outcomes = match outcome {
+        None => vec![started],
+        Some(imported) if refused.phone || refused.email => vec![started, imported],
+        Some(imported) => {
+            started.cause = imported.cause;
+            started.consents = imported.consents;
+            started.changes = (started.consents.iter())
+                .map(|(channel, consent)| change(channel, None, Some(consent)))
+                .collect();
+            vec![started]
+        }
+    };
+    Weighed { words, outcomes }
+}
+
+/// What a row makes of a contact that is there: first what its addresses do ([`carry`]), then its words. A grant
+/// that has run out is recorded before, but not for a row that changes nothing.
+pub fn known_contact(
+    consents: &ByChannel<Consent>,
+    coming: ByChannel<Coming>,
+    says: ByChannel<Option<ConsentState>>,
+    now: Timestamp,
+) -> Weighed {
+    let settled = settle(consents, now);
+    let mut current = settled.as_ref().map_or(*consents, |outcome| outcome.consents);
+    let mut outcomes = carry(&current, coming, now);
+    if let Some(last) = outcomes.last() {
+        current = last.consents;
+    }
+    let Imported { words, outcome } = import(&current, says, now);
+    outcomes.extend(outcome);
+    if !outcomes.is_empty() {
+        outcomes.splice(0..0, settled);
+    }
+    Weighed { words, outcomes }
+}
+
 /// What a row without an `external_id` is matched by: a keyed hash of the normalised name and of all its
 /// addresses, whatever their order. Never of an address alone: families share those.
 pub fn identity(key: &BlindIndexKey, name: &ContactName, addresses: &[Address]) -> [u8; 32] {
@@ -94,7 +154,9 @@ mod tests {
     use yinyom_privacy::{DataKey, Phone};
 
     use super::*;
-    use crate::domain::samples::{any_consents, any_state, at, by_channel, now, said, until};
+    use crate::domain::samples::{
+        NOWHERE, any_consents, any_state, at, by_channel, now, said, states, until,
+    };
 
     const DENIED: Word = Word::Kept(Kept::Denied);
     const GRANTED: Word = Word::Kept(Kept::Granted);
@@ -104,7 +166,7 @@ mod tests {
         Consent { refused_before: true, ..said(state) }
     }
 
-    /// Old state × whether it ever refused × what the row says: nothing, GRANTED, NOT_SET, DENIED.
+    /// Old state × whether it ever refused × what the row says: nothing, `GRANTED`, `NOT_SET`, `DENIED`.
     #[rstest]
     #[case::new(said(NotSet), [Word::Nothing, Word::Taken, Word::Nothing, Word::Taken])]
     #[case::refused_once(refused(NotSet), [Word::Nothing, REFUSED, Word::Nothing, Word::Taken])]
@@ -138,7 +200,7 @@ mod tests {
         #[test]
         fn importing_twice_changes_nothing_the_second_time(
             consents in any_consents(),
-            says in by_channel(prop::option::of(prop::sample::select(&ConsentState::ALL[..]))),
+            says in by_channel(prop::option::of(any_state())),
         ) {
             let first = import(&consents, says, now());
             let after = first.outcome.map_or(consents, |outcome| outcome.consents);
@@ -164,6 +226,70 @@ mod tests {
                 prop_assert!(!granted || before.state_at(now()) == Granted);
             }
         }
+    }
+
+    const SILENT: ByChannel<Option<ConsentState>> = ByChannel { phone: None, email: None };
+
+    fn phone_says(state: ConsentState) -> ByChannel<Option<ConsentState>> {
+        ByChannel { phone: Some(state), email: None }
+    }
+
+    #[test]
+    fn a_new_contact_starts_as_its_row_says_in_one_change() {
+        let weighed = new_contact(NOWHERE, phone_says(Granted), at(1));
+        let [outcome] = &weighed.outcomes[..] else { unreachable!("one change") };
+        assert_eq!(outcome.cause, Cause::Imported);
+        assert_eq!(states(&outcome.consents, at(1)), (Granted, NotSet));
+        let spoken: Vec<_> =
+            outcome.changes.iter().map(|change| (change.from, change.to)).collect();
+        assert_eq!(spoken, [(None, Some(Granted)), (None, Some(NotSet))], "both channels start");
+    }
+
+    #[test]
+    fn a_row_that_says_nothing_new_creates_as_anybody_does() {
+        for says in [SILENT, phone_says(NotSet)] {
+            let weighed = new_contact(NOWHERE, says, at(1));
+            assert_eq!(weighed.outcomes, [start(NOWHERE, at(1))]);
+        }
+    }
+
+    #[test]
+    fn no_row_grants_what_a_deleted_contact_refused() {
+        let refused = ByChannel { phone: true, email: false };
+        let both = ByChannel { phone: Some(Granted), email: Some(Granted) };
+        let weighed = new_contact(refused, both, at(1));
+        assert_eq!(weighed.words, ByChannel { phone: DENIED, email: Word::Taken });
+        let causes: Vec<_> = weighed.outcomes.iter().map(|outcome| outcome.cause).collect();
+        assert_eq!(causes, [Cause::Created, Cause::Imported]);
+        assert_eq!(states(&weighed.outcomes[1].consents, at(1)), (Denied, Granted));
+        assert_eq!(weighed.outcomes[1].changes.len(), 1, "the refusal is not the row's word");
+    }
+
+    #[test]
+    fn an_address_asks_a_grant_anew_before_the_row_is_heard() {
+        let coming =
+            ByChannel { phone: Coming { any: true, refused: false }, email: Coming::default() };
+        let before = ByChannel { phone: said(Granted), email: said(NotSet) };
+        let heard = |says| known_contact(&before, coming, says, at(1)).outcomes;
+        assert_eq!(heard(SILENT).len(), 1);
+        let granted = heard(phone_says(Granted));
+        let causes: Vec<_> = granted.iter().map(|outcome| outcome.cause).collect();
+        assert_eq!(causes, [Cause::ContactPointChanged, Cause::Imported]);
+        let refused = ByChannel { phone: refused(Granted), email: said(NotSet) };
+        let kept = known_contact(&refused, coming, phone_says(Granted), at(1));
+        assert_eq!(kept.words.phone, REFUSED, "asked anew, and by a person: it refused before");
+        assert_eq!(states(&kept.outcomes[0].consents, at(1)), (NotSet, NotSet));
+    }
+
+    #[test]
+    fn an_expiry_is_recorded_before_a_change_and_not_for_nothing() {
+        let before = ByChannel { phone: until(10), email: said(NotSet) };
+        let heard = |says| known_contact(&before, ByChannel::default(), says, at(10));
+        assert_eq!(heard(phone_says(NotSet)).outcomes, [], "nothing changes");
+        let granted = heard(phone_says(Granted)).outcomes;
+        let causes: Vec<_> = granted.iter().map(|outcome| outcome.cause).collect();
+        assert_eq!(causes, [Cause::Expired, Cause::Imported]);
+        assert_eq!(granted[1].changes[0].from, Some(NotSet), "the chain is whole");
     }
 
     #[test]

@@ -163,15 +163,20 @@ fn parse(channel: Channel, value: &str) -> Result<Address, AddressError> {
 
 fn refuse_too_many(wrong: &mut Violations, field: &str, given: usize) {
     if given > MAX_POINTS {
-        wrong.push(
-            field,
-            "TOO_MANY",
-            Text::new(
-                format!("must have {MAX_POINTS} items at most."),
-                format!("ต้องมีไม่เกิน {MAX_POINTS} รายการ"),
-            ),
-        );
+        too_many(wrong, field);
     }
+}
+
+/// Notes a field with more addresses than a contact may have.
+pub fn too_many(wrong: &mut Violations, field: &str) {
+    wrong.push(
+        field,
+        "TOO_MANY",
+        Text::new(
+            format!("must have {MAX_POINTS} items at most."),
+            format!("ต้องมีไม่เกิน {MAX_POINTS} รายการ"),
+        ),
+    );
 }
 
 fn refuse_twice(wrong: &mut Violations, field: String, reason: &'static str) {

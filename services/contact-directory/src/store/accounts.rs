@@ -81,6 +81,12 @@ pub async fn named(tx: &mut Tx, keys: &[String]) -> Result<Vec<Account>, DbError
     Ok(rows.into_iter().map(Account::from).collect())
 }
 
+/// Like [`named`], and nobody else changes or deletes them until this unit of work ends.
+pub async fn lock_named(tx: &mut Tx, keys: &[String]) -> Result<Vec<Account>, DbError> {
+    let rows = tx.scoped(NAMED).list(keys).for_update().fetch_all::<AccountRow>().await?;
+    Ok(rows.into_iter().map(Account::from).collect())
+}
+
 /// Stores new accounts.
 pub async fn insert(tx: &mut Tx, accounts: &[&Account]) -> Result<(), DbError> {
     if accounts.is_empty() {

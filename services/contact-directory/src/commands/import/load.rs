@@ -1,0 +1,120 @@
+//! What the rows of a batch may be about, read and locked in a few statements.
+
+use std::collections::{HashMap, HashSet};
+
+use yinyom_db::Tx;
+use yinyom_kernel::{AccountId, ContactId};
+use yinyom_privacy::Address;
+
+use super::{InvalidInput, Rejection, Row};
+use crate::commands::Error;
+use crate::domain::Contact;
+use crate::domain::contact::{ExternalId, search_key};
+use crate::domain::lead::Lead;
+use crate::store::{BusinessKeys, accounts, contacts, import, leads, refused};
+
+/// What is there, as far as the rows are about it, and what the rows before have made of it.
+pub struct Known {
+    pub contacts: HashMap<ContactId, Contact>,
+    pub by_external_id: HashMap<ExternalId, ContactId>,
+    /// Of all contacts that were found; one that is not among `contacts` is not a row's own.
+    pub by_fingerprint: HashMap<[u8; 32], ContactId>,
+    /// What deleted contacts refused of the rows' addresses.
+    pub refused: HashSet<Address>,
+    /// By case-folded name.
+    pub accounts: HashMap<String, AccountId>,
+    pub links: HashSet<(AccountId, ContactId)>,
+    pub leads: HashSet<LeadKey>,
+}
+
+/// What makes two leads the same one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct LeadKey {
+    contact: ContactId,
+    title: String,
+    source: String,
+}
+
+impl LeadKey {
+    /// The lead of that title and source, whatever their case.
+    pub fn of(contact: ContactId, title: &str, source: &str) -> Self {
+        Self { contact, title: search_key(title), source: search_key(source) }
+    }
+}
+
+impl From<&Lead> for LeadKey {
+    fn from(lead: &Lead) -> Self {
+        Self::of(lead.primary_contact, &lead.title, &lead.source)
+    }
+}
+
+/// Reads what `rows` may be about. Nobody else imports into the business or changes the contacts until this
+/// unit of work ends.
+///
+/// Refused addresses are read after the contacts are locked: one that was deleted meanwhile has left them behind.
+pub async fn load(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    rows: &[Result<Row, (Rejection, Option<InvalidInput>)>],
+) -> Result<Known, Error> {
+    let rows: Vec<&Row> = rows.iter().flatten().collect();
+    import::take_turn(tx).await?;
+    let accounts = named(tx, &rows).await?;
+    let (wanted, by_fingerprint) = matching(tx, &rows).await?;
+    let found = contacts::lock(tx, keys, &wanted).await?;
+    let ids: Vec<_> = found.iter().map(|contact| contact.id).collect();
+    let addresses: Vec<_> = rows.iter().flat_map(|row| &row.person.addresses).collect();
+    let refused = refused::refused(tx, keys, &addresses).await?;
+    let account_ids: Vec<_> = accounts.values().copied().collect();
+    let links = import::links(tx, &account_ids, &ids).await?.into_iter().collect();
+    let with_leads = rows.iter().any(|row| row.person.lead.is_some());
+    let leads = if with_leads { leads::of_primary(tx, &ids).await? } else { Vec::new() };
+    // What a contact is called was read again under its lock: a key that it lost meanwhile is not its own.
+    let by_external_id = (found.iter())
+        .filter_map(|contact| Some((contact.external_id.clone()?, contact.id)))
+        .collect();
+    Ok(Known {
+        by_external_id,
+        by_fingerprint,
+        contacts: found.into_iter().map(|contact| (contact.id, contact)).collect(),
+        refused,
+        accounts,
+        links,
+        leads: leads.iter().map(LeadKey::from).collect(),
+    })
+}
+
+/// The accounts that the rows name; of several with one name, the oldest.
+async fn named(tx: &mut Tx, rows: &[&Row]) -> Result<HashMap<String, AccountId>, Error> {
+    let names: HashSet<_> =
+        rows.iter().filter_map(|row| row.person.account.as_deref().map(search_key)).collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let names: Vec<_> = names.into_iter().collect();
+    let mut accounts = HashMap::new();
+    for account in accounts::lock_named(tx, &names).await? {
+        accounts.entry(search_key(&account.display_name)).or_insert(account.id);
+    }
+    Ok(accounts)
+}
+
+/// Which contacts the rows are about, and whose the rows' fingerprints are.
+async fn matching(
+    tx: &mut Tx,
+    rows: &[&Row],
+) -> Result<(Vec<ContactId>, HashMap<[u8; 32], ContactId>), Error> {
+    let external_ids: Vec<String> = (rows.iter())
+        .filter_map(|row| row.person.external_id.as_ref())
+        .map(|id| id.text().expose().clone())
+        .collect();
+    let fingerprints: Vec<_> = rows.iter().map(|row| row.fingerprint).collect();
+    let by_external_id = contacts::by_external_id(tx, &external_ids).await?;
+    let by_fingerprint = refused::by_fingerprint(tx, &fingerprints).await?;
+    let unnumbered = (rows.iter())
+        .filter(|row| row.person.external_id.is_none())
+        .filter_map(|row| by_fingerprint.get(&row.fingerprint).copied());
+    let wanted: HashSet<_> =
+        by_external_id.into_iter().map(|(_, id)| id).chain(unnumbered).collect();
+    Ok((wanted.into_iter().collect(), by_fingerprint))
+}

@@ -1,0 +1,256 @@
+//! What the rows of a batch make of what is there, one row after the other, in memory.
+
+use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+
+use jiff::Timestamp;
+use yinyom_consent::{ByChannel, Cause, Channel};
+use yinyom_kernel::{AccountId, ContactId, LeadId, PointId};
+use yinyom_outbox::Event;
+use yinyom_privacy::Address;
+
+use super::load::{Known, LeadKey};
+use super::result::{Became, Receipt, Rejection};
+use super::{LeadOf, Person, Row};
+use crate::commands::accounts::new_account;
+use crate::commands::contacts::{NewContact, fresh};
+use crate::commands::{Change, record};
+use crate::domain::carry::Coming;
+use crate::domain::contact::search_key;
+use crate::domain::evidence::Evidence;
+use crate::domain::import::{Weighed, Word, identity, known_contact, new_contact};
+use crate::domain::lead::{Account, Lead};
+use crate::domain::points::{MAX_POINTS, Point, channel_of};
+use crate::domain::{Contact, Outcome};
+use crate::store::StoreError;
+
+/// A batch under way: what is to be saved.
+pub struct Plan<'a> {
+    change: Change<'a>,
+    known: Known,
+    created: HashSet<ContactId>,
+    updated: HashSet<ContactId>,
+    /// Points of contacts that were there before.
+    pub points: Vec<(ContactId, Point)>,
+    pub fingerprints: Vec<([u8; 32], ContactId)>,
+    pub accounts: Vec<Account>,
+    pub links: Vec<(AccountId, ContactId)>,
+    pub leads: Vec<Lead>,
+    pub events: Vec<Event>,
+}
+
+impl<'a> Plan<'a> {
+    /// Nothing planned yet. `change` rests on no evidence.
+    pub fn new(change: Change<'a>, known: Known) -> Self {
+        Self {
+            change,
+            known,
+            created: HashSet::new(),
+            updated: HashSet::new(),
+            points: Vec::new(),
+            fingerprints: Vec::new(),
+            accounts: Vec::new(),
+            links: Vec::new(),
+            leads: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Contacts to insert, with their points.
+    pub fn created(&self) -> Vec<&Contact> {
+        self.created.iter().filter_map(|id| self.known.contacts.get(id)).collect()
+    }
+
+    /// Contacts to update, without their points.
+    pub fn updated(&self) -> Vec<&Contact> {
+        self.updated.iter().filter_map(|id| self.known.contacts.get(id)).collect()
+    }
+
+    /// The contacts whose consent was recorded.
+    pub fn changed(&self) -> Vec<ContactId> {
+        let streams: HashSet<_> = self.events.iter().map(|event| event.stream).collect();
+        streams.into_iter().map(ContactId::from).collect()
+    }
+
+    /// Takes one row. One that is rejected leaves nothing behind.
+    pub fn take(&mut self, row: Row) -> Result<Receipt, StoreError> {
+        let Row { person, said_at, fingerprint } = row;
+        let (mut became, id, words) = match self.matched(&person, &fingerprint) {
+            None => self.create(&person, said_at)?,
+            Some(contact) => {
+                let added = added(&contact, &person);
+                if let Some(rejection) = no_room(&contact, &added) {
+                    return Ok(Receipt::Rejected(rejection));
+                }
+                self.update(contact, added, &person, said_at)?
+            }
+        };
+        self.keep_fingerprint(fingerprint, id);
+        let linked = person.account.is_some_and(|account| self.link(account, id));
+        let led = person.lead.is_some_and(|lead| self.lead(lead, id));
+        if became == Became::Unchanged && (linked || led) {
+            became = Became::Updated;
+        }
+        Ok(Receipt::taken(became, id, words))
+    }
+
+    /// Whom a row is about: by the business's own key if it has one, else by name and addresses together.
+    fn matched(&self, person: &Person, fingerprint: &[u8; 32]) -> Option<Contact> {
+        let id = match &person.external_id {
+            Some(external_id) => self.known.by_external_id.get(external_id),
+            None => self.known.by_fingerprint.get(fingerprint),
+        };
+        self.known.contacts.get(id?).cloned()
+    }
+
+    fn create(&mut self, person: &Person, said_at: Option<Timestamp>) -> Result<Taken, StoreError> {
+        let new = NewContact {
+            external_id: person.external_id.clone(),
+            name: person.name.clone(),
+            addresses: person.addresses.clone(),
+        };
+        let mut contact = fresh(self.change.keys, new, self.change.now);
+        contact.revision = 1;
+        let refused = ByChannel::from_fn(|channel| self.refused(&person.addresses, channel));
+        let Weighed { words, outcomes } = new_contact(refused, person.says, self.change.now);
+        self.record(&mut contact, outcomes, said_at)?;
+        let id = contact.id;
+        if let Some(external_id) = contact.external_id.clone() {
+            self.known.by_external_id.insert(external_id, id);
+        }
+        self.created.insert(id);
+        self.known.contacts.insert(id, contact);
+        Ok((Became::Created, id, words))
+    }
+
+    fn update(
+        &mut self,
+        mut contact: Contact,
+        added: Vec<Address>,
+        person: &Person,
+        said_at: Option<Timestamp>,
+    ) -> Result<Taken, StoreError> {
+        let id = contact.id;
+        let coming = ByChannel::from_fn(|channel| Coming {
+            any: added.iter().any(|address| channel_of(address) == channel),
+            refused: self.refused(&added, channel),
+        });
+        let now = self.change.now;
+        let Weighed { words, outcomes } =
+            known_contact(&contact.consents, coming, person.says, now);
+        // A fingerprint holds the name: a row that was matched by it has nothing new to say of that. If the
+        // contact is called otherwise, somebody has mended it since, or the row writes it in another case.
+        let renames = person.external_id.is_some() && contact.name != person.name;
+        if !renames && added.is_empty() && outcomes.is_empty() {
+            return Ok((Became::Unchanged, id, words));
+        }
+        if renames {
+            contact.name = person.name.clone();
+        }
+        self.record(&mut contact, outcomes, said_at)?;
+        let is_new = self.created.contains(&id);
+        for address in added {
+            let point = Point { id: PointId::generate(), address };
+            if !is_new {
+                self.points.push((id, point.clone()));
+            }
+            contact.points.push(point);
+        }
+        contact.points.sort_unstable_by_key(|point| point.id);
+        contact.revision += 1;
+        contact.updated_at = now;
+        if !is_new {
+            self.updated.insert(id);
+        }
+        let addresses: Vec<_> = contact.points.iter().map(|point| point.address.clone()).collect();
+        let whole = identity(self.change.keys.index(), &contact.name, &addresses);
+        self.known.contacts.insert(id, contact);
+        self.keep_fingerprint(whole, id);
+        Ok((Became::Updated, id, words))
+    }
+
+    /// Whether a deleted contact refused one of `addresses` in that channel.
+    fn refused(&self, addresses: &[Address], channel: Channel) -> bool {
+        addresses.iter().any(|a| channel_of(a) == channel && self.known.refused.contains(a))
+    }
+
+    /// What the row says rests on what it claims; what merely follows from it rests on nothing.
+    fn record(
+        &mut self,
+        contact: &mut Contact,
+        outcomes: Vec<Outcome>,
+        said_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let said = Evidence { claimed_at: said_at, ..Evidence::default() };
+        for outcome in outcomes {
+            let claims = said_at.is_some() && outcome.cause == Cause::Imported;
+            let change = Change { evidence: claims.then_some(&said), ..self.change.clone() };
+            self.events.push(record(&change, contact, outcome)?);
+        }
+        Ok(())
+    }
+
+    /// The first contact that has a fingerprint keeps it, as long as it is there.
+    fn keep_fingerprint(&mut self, fingerprint: [u8; 32], id: ContactId) {
+        let kept = self.known.by_fingerprint.get(&fingerprint);
+        if kept.is_none_or(|kept| !self.known.contacts.contains_key(kept)) {
+            self.known.by_fingerprint.insert(fingerprint, id);
+            self.fingerprints.push((fingerprint, id));
+        }
+    }
+
+    /// Makes the contact one of the account's; whether it was not.
+    fn link(&mut self, name: String, contact: ContactId) -> bool {
+        let account = match self.known.accounts.entry(search_key(&name)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let account = new_account(name, self.change.now);
+                let id = *unknown.insert(account.id);
+                self.accounts.push(account);
+                id
+            }
+        };
+        let is_new = self.known.links.insert((account, contact));
+        if is_new {
+            self.links.push((account, contact));
+        }
+        is_new
+    }
+
+    /// Makes the contact a lead's primary one; whether there was no such lead.
+    fn lead(&mut self, lead: LeadOf, contact: ContactId) -> bool {
+        let LeadOf { title, source } = lead;
+        let is_new = self.known.leads.insert(LeadKey::of(contact, &title, &source));
+        if is_new {
+            self.leads.push(Lead {
+                id: LeadId::generate(),
+                title,
+                source,
+                primary_contact: contact,
+                account: None,
+                revision: 1,
+                created_at: self.change.now,
+                updated_at: self.change.now,
+            });
+        }
+        is_new
+    }
+}
+
+/// The addresses of a row that its contact does not have.
+fn added(contact: &Contact, person: &Person) -> Vec<Address> {
+    let has = |address: &Address| contact.points.iter().any(|point| point.address == *address);
+    person.addresses.iter().filter(|address| !has(address)).cloned().collect()
+}
+
+/// Why a contact cannot take those addresses.
+fn no_room(contact: &Contact, added: &[Address]) -> Option<Rejection> {
+    let too_many = ByChannel::from_fn(|channel| {
+        let more = added.iter().filter(|address| channel_of(address) == channel).count();
+        more > 0 && contact.points_of(channel).count() + more > MAX_POINTS
+    });
+    (too_many.phone || too_many.email).then(|| Rejection::of_number(too_many))
+}
+
+/// What became of a row, of whom, and which of its words were taken.
+type Taken = (Became, ContactId, ByChannel<Word>);
