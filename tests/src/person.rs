@@ -1,0 +1,58 @@
+//! Somebody with a token, and the services as they call them.
+
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use yinyom_proto::directory::v1::account_service_client::AccountServiceClient;
+use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
+use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
+use yinyom_proto::directory::v1::import_service_client::ImportServiceClient;
+use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
+use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
+use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
+use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
+use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
+use yinyom_proto::settings::v1::consent_settings_service_client::ConsentSettingsServiceClient;
+use yinyom_testkit::tokens::Bearer;
+
+use crate::House;
+
+type Wire = InterceptedService<Channel, Bearer>;
+
+/// Somebody with a token: a member, a service or an operator.
+#[derive(Clone)]
+pub struct Person {
+    /// `businesses/{business}/members/{member}`; empty for a service or an operator.
+    pub name: String,
+    pub businesses: BusinessServiceClient<Wire>,
+    pub settings: ConsentSettingsServiceClient<Wire>,
+    pub contacts: ContactServiceClient<Wire>,
+    pub leads: LeadServiceClient<Wire>,
+    pub accounts: AccountServiceClient<Wire>,
+    pub consents: ConsentServiceClient<Wire>,
+    pub imports: ImportServiceClient<Wire>,
+    pub outbox: OutboxServiceClient<Wire>,
+    pub ledger: LedgerServiceClient<Wire>,
+    pub reports: ReportServiceClient<Wire>,
+}
+
+impl Person {
+    /// Somebody who calls the services of `house` with `bearer`.
+    pub fn new(house: &House, name: String, bearer: &Bearer) -> Self {
+        let to_settings = || InterceptedService::new(house.settings.clone(), bearer.clone());
+        let to_directory = || InterceptedService::new(house.directory.clone(), bearer.clone());
+        let to_manager = || InterceptedService::new(house.manager.clone(), bearer.clone());
+        Self {
+            name,
+            businesses: BusinessServiceClient::new(to_settings()),
+            settings: ConsentSettingsServiceClient::new(to_settings()),
+            contacts: ContactServiceClient::new(to_directory()),
+            leads: LeadServiceClient::new(to_directory()),
+            accounts: AccountServiceClient::new(to_directory()),
+            consents: ConsentServiceClient::new(to_directory()),
+            imports: ImportServiceClient::new(to_directory()),
+            outbox: OutboxServiceClient::new(to_directory()),
+            ledger: LedgerServiceClient::new(to_manager()),
+            reports: ReportServiceClient::new(to_manager()),
+        }
+    }
+}
