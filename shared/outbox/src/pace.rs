@@ -133,3 +133,68 @@ impl Rests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn closed_for(gate: &Gate) -> Duration {
+        let now = Instant::now();
+        gate.open().await;
+        now.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_does_not_answer_is_tried_ever_more_seldom_but_each_second() {
+        let gate = Gate::default();
+        assert_eq!(closed_for(&gate).await, Duration::ZERO);
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            gate.failed();
+            pauses.push(closed_for(&gate).await);
+        }
+        // tokio's timer is exact to the millisecond.
+        let longest = LONGEST + Duration::from_millis(2);
+        assert!(pauses.iter().all(|pause| (FIRST / 2..=longest).contains(pause)), "{pauses:?}");
+        assert!(pauses[39] >= LONGEST / 2);
+        assert!(gate.down_for() > LONGEST);
+        gate.answered();
+        assert_eq!((closed_for(&gate).await, gate.down_for()), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_fail_together_count_as_one() {
+        let gate = Gate::default();
+        for _ in 0..40 {
+            gate.failed();
+        }
+        assert!(closed_for(&gate).await <= FIRST + Duration::from_millis(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_business_rests_alone_and_not_for_ever() {
+        let (bad, good) = (BusinessId::generate(), BusinessId::generate());
+        let rests = Rests::default();
+        for _ in 0..40 {
+            rests.failed(bad);
+            assert!(rests.rests(bad) && !rests.rests(good));
+            assert_eq!((rests.batch(bad, 500), rests.batch(good, 500)), (1, 500));
+        }
+        tokio::time::advance(LONGEST_REST).await;
+        assert!(!rests.rests(bad));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn batches_grow_again_once_they_are_taken() {
+        let (business, rests) = (BusinessId::generate(), Rests::default());
+        rests.narrow(business, 125);
+        assert!(!rests.rests(business), "the smaller batch is sent at once");
+        let batches = std::iter::repeat_with(|| {
+            let batch = rests.batch(business, 500);
+            rests.taken(business, 500);
+            batch
+        });
+        assert_eq!(batches.take(4).collect::<Vec<_>>(), [125, 250, 500, 500]);
+        assert!(rests.all().is_empty(), "a business that is well leaves nothing behind");
+    }
+}

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 use yinyom_db::{Db, Migrations};
 use yinyom_kernel::{BusinessId, Scope};
-use yinyom_testkit::{TestDb, both_databases};
+use yinyom_testkit::{TestDb, both_databases, on_postgres};
 
 use super::*;
 use crate::enqueue;
@@ -151,6 +154,36 @@ async fn only_what_arrived_is_deleted(db: TestDb) {
     assert_eq!(marked(&db, 1, recorded(), 0).await, 0, "once more changes nothing");
     assert_eq!(keys(&found(&db, 1, &[(1, 9), (2, 9)], 0, 100).await), [(1, 2)]);
     assert_eq!(keys(&found(&db, 2, &[(1, 9)], 0, 100).await), [(1, 1)]);
+}
+
+/// SQLite has one unit of work at a time.
+async fn two_relays_do_not_wait_for_each_other_to_delete(db: TestDb) {
+    put(&db, 1, &[(1, 1, 0), (2, 1, 0)]).await;
+    let (deleted, is_deleted) = oneshot::channel();
+    let (go, may_go) = oneshot::channel::<()>();
+    let other = db.handle();
+    let other = tokio::spawn(async move {
+        let unit = other.write(scope(1), move |mut tx| async move {
+            let verdict = Verdict { recorded: vec![(id(1), 1)], ..Verdict::default() };
+            mark(&mut tx, &verdict, 0).await?;
+            deleted.send(()).unwrap();
+            may_go.await.unwrap();
+            tx.done::<_, DbError>(())
+        });
+        unit.await.unwrap();
+    });
+    is_deleted.await.unwrap();
+    let verdict = Verdict { recorded: vec![(id(1), 1), (id(2), 1)], ..Verdict::default() };
+    let marked = tokio::time::timeout(Duration::from_secs(10), marked(&db, 1, verdict, 0)).await;
+    assert_eq!(marked.ok(), Some(1), "the other one's row is left to the other one");
+    go.send(()).unwrap();
+    other.await.unwrap();
+    assert_eq!(keys(&found(&db, 1, &[(1, 9), (2, 9)], 0, 100).await), []);
+}
+
+#[test]
+fn two_relays_do_not_wait_for_each_other_to_delete_on_postgres() {
+    on_postgres(&MIGRATIONS, two_relays_do_not_wait_for_each_other_to_delete);
 }
 
 both_databases!(MIGRATIONS =>

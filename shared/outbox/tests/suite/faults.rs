@@ -1,6 +1,7 @@
 //! What breaks between the outbox and its receiver.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use uuid::Uuid;
 use yinyom_kernel::BusinessId;
@@ -8,6 +9,7 @@ use yinyom_outbox::{GRACE, RelayConfig};
 use yinyom_testkit::TestDb;
 
 use crate::MIGRATIONS;
+use crate::receiver::Receiver;
 use crate::world::{World, ids, quick};
 
 async fn a_lost_answer_is_asked_for_again_and_changes_nothing(db: TestDb) {
@@ -100,6 +102,23 @@ async fn a_receiver_that_was_down_catches_up_alone(db: TestDb) {
     }
 }
 
+/// The clock stands still, so the lease on the sweep does not run out: it is given up.
+async fn a_replica_that_alone_cannot_reach_the_receiver_leaves_the_sweep_to_another(db: TestDb) {
+    let mut world = World::new(db).await;
+    let (business, stream) = (BusinessId::generate(), Uuid::now_v7());
+    let (unreachable, mut attempts) = Receiver::new();
+    unreachable.set().down = true;
+    world.commit(business, &[stream]).await;
+    world.let_pass(GRACE);
+    let config = RelayConfig { lease: Duration::from_millis(30), ..quick() };
+    let cut_off = world.relay_to(&unreachable, config);
+    attempts.calls.recv().await.unwrap();
+    let relay = world.relay(config);
+    assert_eq!(world.arrive(1).await, [(business, stream, 1)]);
+    relay.stop().await;
+    cut_off.stop().await;
+}
+
 async fn a_business_that_is_not_taken_holds_up_no_other_and_recovers(db: TestDb) {
     let mut world = World::new(db).await;
     let (bad, good, streams) = (BusinessId::generate(), BusinessId::generate(), ids::<Uuid>(10));
@@ -157,6 +176,7 @@ yinyom_testkit::both_databases!(MIGRATIONS =>
     a_death_between_sending_and_marking_loses_and_doubles_nothing,
     two_relays_that_send_the_same_events_do_no_harm,
     a_receiver_that_was_down_catches_up_alone,
+    a_replica_that_alone_cannot_reach_the_receiver_leaves_the_sweep_to_another,
     a_business_that_is_not_taken_holds_up_no_other_and_recovers,
     a_batch_that_is_too_large_is_sent_in_parts,
     a_sink_that_panics_takes_no_worker_with_it,

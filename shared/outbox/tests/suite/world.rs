@@ -84,8 +84,13 @@ impl World {
 
     /// One more replica's relay.
     pub fn relay(&self, config: RelayConfig) -> Running {
+        self.relay_to(&self.receiver, config)
+    }
+
+    /// One more replica's relay, to a receiver as that replica sees it.
+    pub fn relay_to(&self, receiver: &Receiver, config: RelayConfig) -> Running {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let relay = Relay::new(self.db.clone(), self.receiver.clone(), clock, config);
+        let relay = Relay::new(self.db.clone(), receiver.clone(), clock, config);
         let (handle, stop) = (relay.handle(), CancellationToken::new());
         let task = tokio::spawn(relay.run(stop.clone()));
         Running { handle, stop, task }
