@@ -113,7 +113,6 @@ impl House {
         self.serving.push(tokio::spawn(async move {
             app.serve(listener, stop).await.expect("the manager serves");
         }));
-        tokio::spawn(policies.clone().keep_lease(self.stop.clone()));
         policies.ready().await;
     }
 

@@ -1,11 +1,6 @@
 //! The commands.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
-
-use tokio::net::TcpListener;
-use yinyom_kernel::SystemClock;
 
 use crate::import::ImportArgs;
 use crate::report::ReportArgs;
@@ -76,33 +71,6 @@ pub struct DataArgs {
     /// Databases, keys, and dev.json with addresses and tokens for scripts.
     #[arg(long, env = "YINYOM_DATA_DIR", default_value = "./yinyom-data")]
     pub data_dir: PathBuf,
-}
-
-/// Serves consent-settings alone.
-pub async fn settings(config: consent_settings::Config) -> ExitCode {
-    yinyom_process::run(&config.telemetry(), async |stop| {
-        let app = consent_settings::App::open(config.parts(Arc::new(SystemClock))?).await?;
-        Ok(app.serve(TcpListener::bind(config.listen).await?, stop).await?)
-    })
-    .await
-}
-
-/// Serves contact-directory alone.
-pub async fn directory(config: contact_directory::Config) -> ExitCode {
-    yinyom_process::run(&config.logs.telemetry("contact-directory"), async |stop| {
-        let app = contact_directory::App::open(config.parts(Arc::new(SystemClock))?).await?;
-        Ok(app.serve(TcpListener::bind(config.listen).await?, stop).await?)
-    })
-    .await
-}
-
-/// Serves consent-manager alone.
-pub async fn manager(config: consent_manager::Config) -> ExitCode {
-    yinyom_process::run(&config.telemetry(), async |stop| {
-        let app = consent_manager::App::open(config.parts(Arc::new(SystemClock))?).await?;
-        Ok(app.serve(TcpListener::bind(config.listen).await?, stop).await?)
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod token;
 mod welcome;
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 pub use cli::Cli;
@@ -46,11 +47,18 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Token { args, data }) => {
-            println!("{}", token::run(&args, &data.data_dir)?);
+            say(&format!("{}\n", token::run(&args, &data.data_dir)?));
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Settings { config }) => Ok(cli::settings(*config).await),
-        Some(Command::Directory { config }) => Ok(cli::directory(*config).await),
-        Some(Command::Manager { config }) => Ok(cli::manager(*config).await),
+        Some(Command::Settings { config }) => Ok(config.run().await),
+        Some(Command::Directory { config }) => Ok(config.run().await),
+        Some(Command::Manager { config }) => Ok(config.run().await),
     }
+}
+
+/// Writes to standard output. Nobody may listen there any more, as behind `yinyom | head`; that is no
+/// reason to stop serving.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

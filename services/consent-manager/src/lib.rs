@@ -33,4 +33,4 @@ pub mod store;
 
 pub use access::ACCESS;
 pub use app::{App, MIGRATIONS, Parts, StartError};
-pub use config::{Config, ConfigError};
+pub use config::Config;

@@ -1,14 +1,9 @@
 //! Runs one replica of consent-settings.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
-use consent_settings::{App, Config};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use yinyom_kernel::SystemClock;
+use consent_settings::Config;
 
 /// Businesses, members, consent settings, and the rules that the other services decide by.
 #[derive(Parser)]
@@ -20,37 +15,5 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Cli::parse().config).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("consent-settings: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprintln!("  because {error}");
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let telemetry = yinyom_telemetry::init(&config.telemetry())?;
-    let app = App::open(config.parts(Arc::new(SystemClock))?).await?;
-    let listener = TcpListener::bind(config.listen).await?;
-    tracing::info!(address = %listener.local_addr()?, "serving");
-    let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stopping.cancel();
-    });
-    let served = app.serve(listener, stop).await;
-    telemetry.shutdown().await;
-    Ok(served?)
+    Cli::parse().config.run().await
 }

@@ -34,7 +34,11 @@ impl Api {
 }
 
 /// Lets the caller into a business.
-async fn session(directory: &Directory, call: &Call, business: BusinessId) -> Result<Session, Error> {
+async fn session(
+    directory: &Directory,
+    call: &Call,
+    business: BusinessId,
+) -> Result<Session, Error> {
     Session::open(directory, call.caller(), business).await
 }
 

@@ -1,13 +1,16 @@
 //! What an operator sets, by flag or environment variable.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use yinyom_db::DbConfig;
-use yinyom_kernel::SharedClock;
+use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
 use yinyom_rpc::ServerConfig;
 
-use crate::app::Parts;
+use crate::app::{App, Parts};
 
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
@@ -46,5 +49,17 @@ impl Config {
             server: ServerConfig::default(),
             clock,
         })
+    }
+
+    /// Runs a replica until it is told to stop.
+    pub async fn run(self) -> ExitCode {
+        let telemetry = self.logs.telemetry("contact-directory");
+        yinyom_process::run(&telemetry, async |stop| {
+            let app = App::open(self.parts(Arc::new(SystemClock))?).await?;
+            let listener = TcpListener::bind(self.listen).await?;
+            tracing::info!(address = %listener.local_addr()?, "serving");
+            Ok(app.serve(listener, stop).await?)
+        })
+        .await
     }
 }

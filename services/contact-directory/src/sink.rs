@@ -30,7 +30,10 @@ impl Ledger {
     }
 
     /// The changes of a business as they are sent.
-    #[expect(clippy::disallowed_methods, reason = "the relay opens one business at a time (TRAPS 16)")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the relay opens one business at a time (TRAPS 16)"
+    )]
     async fn changes(
         &self,
         business: BusinessId,

@@ -90,8 +90,10 @@ mod tests {
         let (business, contact) = (BusinessId::generate(), ContactId::generate());
         let key = DataKey::generate();
         let sealed = sealed(&key, business, contact);
-        let open =
-            |key, contact, seq| open_evidence(key, business, contact, seq, &sealed.ciphertext);
+        let other = DataKey::generate();
+        let open = |key: &DataKey, contact, seq| {
+            open_evidence(key, business, contact, seq, &sealed.ciphertext)
+        };
         assert_eq!(open(&key, contact, 7), Ok(evidence()));
         assert_eq!(open(&other, contact, 7), Err(UnreadableEvidence));
         assert_eq!(open(&key, ContactId::generate(), 7), Err(UnreadableEvidence));

@@ -172,6 +172,31 @@ pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbErro
     }
 }
 
+/// How long a repeated request is recognised.
+pub const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// How many records one unit of work forgets, so that it holds up no other.
+const BATCH: i64 = 1_000;
+
+/// Forgets every request that is older than [`KEPT`] at `now` (microseconds); how many it forgot. Any replica may
+/// do it at any time.
+pub async fn forget_old(db: &crate::Db, now: i64) -> Result<u64, DbError> {
+    let older_than = now.saturating_sub(i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX));
+    let mut all = 0;
+    loop {
+        let forgotten = db
+            .write_unscoped::<_, DbError, _, _>(move |mut tx| async move {
+                let forgotten = prune(&mut tx, older_than, BATCH).await?;
+                tx.done(forgotten)
+            })
+            .await?;
+        all += forgotten;
+        if i64::try_from(forgotten).unwrap_or(i64::MAX) < BATCH {
+            return Ok(all);
+        }
+    }
+}
+
 /// Forgets up to `most` requests that began before `older_than` (microseconds); how many it forgot.
 /// Call it again while it forgets as many as it may.
 pub async fn prune(tx: &mut Tx, older_than: i64, most: i64) -> Result<u64, DbError> {

@@ -25,6 +25,27 @@ pub enum Code {
     Internal,
 }
 
+impl Code {
+    /// Its number in the gRPC protocol.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::InvalidArgument => 3,
+            Self::DeadlineExceeded => 4,
+            Self::NotFound => 5,
+            Self::AlreadyExists => 6,
+            Self::PermissionDenied => 7,
+            Self::ResourceExhausted => 8,
+            Self::FailedPrecondition => 9,
+            Self::Aborted => 10,
+            Self::OutOfRange => 11,
+            Self::Unimplemented => 12,
+            Self::Internal => 13,
+            Self::Unavailable => 14,
+            Self::Unauthenticated => 16,
+        }
+    }
+}
+
 /// An error that a client may be told of.
 ///
 /// Neither the text nor the metadata may hold personal data. Causes stay in `source()`: they are

@@ -25,23 +25,11 @@ impl ImportService for Api {
     ) -> Result<Response<Self::ImportContactsStream>, Status> {
         let (call, incoming) = Call::open(request)?;
         let import = Import { api: self, call, incoming, business: None };
-        let answers = stream::unfold((import, Flow::On), |(mut import, flow)| async move {
-            let answer = match flow {
-                Flow::On => import.next().await.transpose()?,
-                Flow::Over => return None,
-            };
-            let flow = if answer.is_ok() { Flow::On } else { Flow::Over };
-            Some((answer, (import, flow)))
+        let answers = stream::try_unfold(import, |mut import| async move {
+            Ok(import.next().await?.map(|answer| (answer, import)))
         });
         Ok(Response::new(answers.boxed()))
     }
-}
-
-/// Whether more answers come. After an error the stream is over but not dropped: if the caller's side of it were
-/// gone before the status is sent, HTTP/2 would reset the stream, and the caller would hear of that instead.
-enum Flow {
-    On,
-    Over,
 }
 
 /// One stream. What it committed stays committed, however it ends.

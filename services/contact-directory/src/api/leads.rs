@@ -10,7 +10,7 @@ use yinyom_proto::directory::v1::lead_service_server::LeadService;
 use yinyom_rpc::Call;
 
 use super::pages::Question;
-use super::wire::{leads as wire, contacts, read};
+use super::wire::{contacts, leads as wire, read};
 use super::{Api, MAX_BATCH, request, session};
 use crate::commands::leads::Link;
 use crate::commands::{Directory, Error};

@@ -43,9 +43,9 @@ pub enum Word {
 pub enum RowReceipt {
     #[n(0)]
     Recorded(#[n(0)] Receipt),
-    /// Refused again when it is repeated, for the reason that it was refused for.
+    /// Refused again when it is repeated: the gRPC code, and the reason.
     #[n(1)]
-    Refused(#[n(0)] String),
+    Refused(#[n(0)] i32, #[n(1)] String),
 }
 
 /// What became of a row of a batch.
@@ -53,8 +53,8 @@ pub enum RowReceipt {
 pub enum Row {
     Recorded(Written<Contact>),
     Refused(Error),
-    /// It was refused before, with this reason.
-    RefusedBefore(String),
+    /// It was refused before, with this code and reason.
+    RefusedBefore(i32, String),
 }
 
 impl Directory {
@@ -118,7 +118,7 @@ impl Directory {
     async fn settled_rows(&self, session: &Session, rows: Vec<Row>) -> Result<Vec<Row>, Error> {
         let changed = rows.iter().filter_map(|row| match row {
             Row::Recorded(written) => written.now.as_ref().map(|contact| contact.id),
-            Row::Refused(_) | Row::RefusedBefore(_) => None,
+            Row::Refused(_) | Row::RefusedBefore(..) => None,
         });
         self.publish(session.business(), changed.collect::<Vec<_>>());
         let mut settled = Vec::with_capacity(rows.len());
@@ -227,8 +227,8 @@ impl From<&Row> for RowReceipt {
     fn from(row: &Row) -> Self {
         match row {
             Row::Recorded(written) => Self::Recorded(written.receipt),
-            Row::Refused(error) => Self::Refused(error.reason().to_owned()),
-            Row::RefusedBefore(reason) => Self::Refused(reason.clone()),
+            Row::Refused(error) => Self::Refused(error.code().number(), error.reason().to_owned()),
+            Row::RefusedBefore(code, reason) => Self::Refused(*code, reason.clone()),
         }
     }
 }
@@ -237,7 +237,7 @@ impl From<RowReceipt> for Row {
     fn from(receipt: RowReceipt) -> Self {
         match receipt {
             RowReceipt::Recorded(receipt) => Self::Recorded(Written { receipt, now: None }),
-            RowReceipt::Refused(reason) => Self::RefusedBefore(reason),
+            RowReceipt::Refused(code, reason) => Self::RefusedBefore(code, reason),
         }
     }
 }

@@ -60,8 +60,7 @@ pub fn wanted(
     let mut wrong = Violations::new();
     let prefix = wrong.merge(one_line("display_name_prefix", &given.display_name_prefix, 200));
     let contact = wrong.merge(read::optional_name("contact", CONTACTS, business, &given.contact));
-    let wanted = (|| {
-        Some(Wanted { name_prefix: prefix?.map(|p| search_key(&p)), contact: contact? })
-    })();
+    let wanted =
+        (|| Some(Wanted { name_prefix: prefix?.map(|p| search_key(&p)), contact: contact? }))();
     wrong.finish(wanted)
 }

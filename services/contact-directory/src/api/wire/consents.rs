@@ -74,8 +74,7 @@ pub fn saying(
         .collect();
     let unread = inputs.iter().any(Option::is_none);
     let inputs: Vec<_> = inputs.into_iter().flatten().collect();
-    let assignments =
-        if unread { None } else { wrong.merge(Assignments::read(&inputs, now)) };
+    let assignments = if unread { None } else { wrong.merge(Assignments::read(&inputs, now)) };
     let evidence = evidence(&mut wrong, given.evidence.as_ref(), now);
     let saying = (|| {
         let (business, contact) = contact?;
@@ -164,10 +163,8 @@ fn evidence(
     let Some(given) = given else {
         return Some(Evidence::default());
     };
-    let method =
-        optional(wrong, "evidence.method", EvidenceMethod::from_wire(given.method));
-    let claimed_at =
-        read_timestamp(wrong, "evidence.claimed_time", given.claimed_time.as_ref());
+    let method = optional(wrong, "evidence.method", EvidenceMethod::from_wire(given.method));
+    let claimed_at = read_timestamp(wrong, "evidence.claimed_time", given.claimed_time.as_ref());
     let input = EvidenceInput {
         method: method?,
         notice_version: &given.notice_version,
@@ -189,9 +186,5 @@ pub fn check(contact: String, check: Option<Check>) -> pb::ConsentCheck {
         Some(Check::Expired) => pb::CheckReason::Expired,
         Some(Check::NotSet) => pb::CheckReason::NotSet,
     };
-    pb::ConsentCheck {
-        contact,
-        allowed: check.is_some_and(Check::allowed),
-        reason: reason.into(),
-    }
+    pb::ConsentCheck { contact, allowed: check.is_some_and(Check::allowed), reason: reason.into() }
 }

@@ -18,7 +18,12 @@ use crate::store::find::Wanted;
 const PATHS: &[&str] = &["external_id", "first_name", "last_name", "phones", "emails"];
 
 /// A contact as its viewer may see it. The only place that an address leaves by.
-pub fn contact(business: BusinessId, contact: &Contact, view: &View, now: Timestamp) -> pb::Contact {
+pub fn contact(
+    business: BusinessId,
+    contact: &Contact,
+    view: &View,
+    now: Timestamp,
+) -> pb::Contact {
     let sights = view.sights(&contact.consents, now);
     let points = |channel: Channel| {
         let sight = *sights.get(channel);
@@ -167,20 +172,13 @@ pub fn wanted(given: &pb::SearchContactsRequest) -> Result<Wanted, InvalidInput>
     if !given.email.is_empty() {
         addresses.extend(wrong.take("email", Email::parse(&given.email)).map(Address::Email));
     }
-    let states = wire::optional(
-        &mut wrong,
-        "state",
-        yinyom_consent::ConsentState::from_wire(given.state),
-    );
+    let states =
+        wire::optional(&mut wrong, "state", yinyom_consent::ConsentState::from_wire(given.state));
     let channel = wire::optional(&mut wrong, "channel", Channel::from_wire(given.channel));
-    let prefix = wrong.take(
-        "name_prefix",
-        yinyom_kernel::one_line("name_prefix", &given.name_prefix, 400),
-    );
-    let external_id = wrong.take(
-        "external_id",
-        yinyom_kernel::one_line("external_id", &given.external_id, 200),
-    );
+    let prefix =
+        wrong.take("name_prefix", yinyom_kernel::one_line("name_prefix", &given.name_prefix, 400));
+    let external_id =
+        wrong.take("external_id", yinyom_kernel::one_line("external_id", &given.external_id, 200));
     let wanted = (|| {
         Some(Wanted {
             name_prefix: prefix?.map(|prefix| search_key(&prefix)),

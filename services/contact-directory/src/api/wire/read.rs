@@ -71,10 +71,7 @@ pub fn count(wrong: &mut Violations, field: &str, len: usize, max: usize) {
         wrong.push(
             field,
             "TOO_MANY",
-            Text::new(
-                format!("must have {max} items at most."),
-                format!("ต้องมีไม่เกิน {max} รายการ"),
-            ),
+            Text::new(format!("must have {max} items at most."), format!("ต้องมีไม่เกิน {max} รายการ")),
         );
     }
 }
