@@ -135,7 +135,7 @@ pub async fn run(args: ImportArgs, data_dir: &Path) -> Result<ExitCode, ImportEr
         let (rows, answered) = (tally.rows, tally.answered());
         return Err(ImportError::DoesNotAddUp { rows, answered });
     }
-    print!("{}", summary(&tally, rejected.as_deref(), &progress));
+    crate::say(&summary(&tally, rejected.as_deref(), &progress));
     Ok(if tally.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REJECTED) })
 }
 

@@ -91,7 +91,8 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
         .await
         .map_err(|status| manager.error("The trend", &status))?
         .into_inner();
-    print!("{}\n{}", table(&parent, &summary, &trend.time_zone), chart(&trend, args.granularity));
+    let table = table(&parent, &summary, &trend.time_zone);
+    crate::say(&format!("{table}\n{}", chart(&trend, args.granularity)));
     Ok(())
 }
 

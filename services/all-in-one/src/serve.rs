@@ -90,7 +90,7 @@ pub async fn run(
         };
         let (facts, steps) = tell(&addresses, &issuer, demo)?;
         facts.write(data.path())?;
-        print!("{}", welcome(&facts, &steps, data.path()));
+        crate::say(&welcome(&facts, &steps, data.path()));
         Ok::<_, Box<dyn Error>>(())
     };
     let opened = tokio::select! {

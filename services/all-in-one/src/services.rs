@@ -21,6 +21,9 @@ use crate::facts::Addresses;
 /// A service that is not up by then will not come up.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long each service waits for calls to end, and for clients that do not hang up.
+const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+
 /// The ports.
 pub struct Listeners {
     pub settings: TcpListener,
@@ -95,7 +98,7 @@ impl Services {
             database: data.database(Keeper::Settings),
             masters: settings,
             authenticator: wiring.authenticator()?,
-            server: ServerConfig::default(),
+            server: server(),
             clock: SharedClock::clone(clock),
         });
         let directory = contact_directory::App::open(contact_directory::Parts {
@@ -104,7 +107,7 @@ impl Services {
             authenticator: wiring.authenticator()?,
             policies: wiring.policies(DIRECTORY)?,
             manager: wiring.connect(&wiring.addresses.manager, DIRECTORY)?,
-            server: ServerConfig::default(),
+            server: server(),
             clock: SharedClock::clone(clock),
         });
         let manager = consent_manager::App::open(consent_manager::Parts {
@@ -112,7 +115,7 @@ impl Services {
             masters: manager,
             authenticator: wiring.authenticator()?,
             policies: wiring.policies(MANAGER)?,
-            server: ServerConfig::default(),
+            server: server(),
             clock: SharedClock::clone(clock),
         });
         let (settings, directory, manager) = tokio::join!(settings, directory, manager);
@@ -224,6 +227,11 @@ impl Wiring<'_> {
         let tokens = TokenSource::issuer(Arc::clone(self.issuer), caller, AUDIENCE);
         Ok(connect(&ClientConfig::new(format!("http://{address}")), tokens)?)
     }
+}
+
+/// Whoever presses Ctrl-C waits for less than whoever rolls a cluster.
+fn server() -> ServerConfig {
+    ServerConfig { drain_limit: DRAIN_LIMIT, ..ServerConfig::default() }
 }
 
 /// The port is bound already, so the first call waits until somebody serves there.

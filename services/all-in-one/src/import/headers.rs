@@ -218,7 +218,7 @@ impl Layout {
 
     /// The headers of the columns that nothing is read from.
     pub fn ignored(&self) -> Vec<&str> {
-        let ours = |header: &str| REJECT_COLUMNS.contains(&key(header).as_str());
+        let ours = |header: &str| REJECT_COLUMNS.contains(&header);
         self.headers
             .iter()
             .zip(&self.columns)

@@ -16,13 +16,17 @@ const BOM: &str = "\u{FEFF}";
 pub struct Rejects {
     path: PathBuf,
     headers: Vec<String>,
+    /// Columns at the left that an earlier rejects file has put there.
+    ours: usize,
     file: Option<csv::Writer<BufWriter<File>>>,
 }
 
 impl Rejects {
     /// Rejects of a file with `headers`, to be written to `path`.
-    pub const fn new(path: PathBuf, headers: Vec<String>) -> Self {
-        Self { path, headers, file: None }
+    pub fn new(path: PathBuf, headers: Vec<String>) -> Self {
+        let rejects = headers.iter().map(String::as_str).take(REJECT_COLUMNS.len());
+        let ours = if rejects.eq(REJECT_COLUMNS) { REJECT_COLUMNS.len() } else { 0 };
+        Self { path, headers, ours, file: None }
     }
 
     /// Where they go, if there are any.
@@ -35,11 +39,11 @@ impl Rejects {
         let headers = self.headers.len();
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(create(&self.path, &self.headers)?),
+            none => none.insert(create(&self.path, &self.headers[self.ours..])?),
         };
         let own = [line.number.to_string(), columns(problems), told(problems)];
         let cells = line.cells.len().max(headers);
-        let original = (0..cells).map(|at| line.cells.get(at).map_or("", String::as_str));
+        let original = (self.ours..cells).map(|at| line.cells.get(at).map_or("", String::as_str));
         file.write_record(own.iter().map(String::as_str).chain(original)).map_err(io::Error::from)
     }
 
@@ -122,6 +126,20 @@ mod tests {
         );
         assert_eq!(&rows[1][2], "The row is odd.");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_rejects_file_that_is_imported_again_has_our_columns_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("again.csv");
+        let headers = ["row", "column", "problem", "ชื่อ"].map(str::to_owned).to_vec();
+        let cells = ["12", "Phone", "is wrong.", "สมชาย"].map(str::to_owned).to_vec();
+        let mut rejects = Rejects::new(path.clone(), headers);
+        let line = Line { number: 2, cells, damaged: Vec::new() };
+        rejects.write(&line, &[problem("ชื่อ", "is wrong too.")]).unwrap();
+        rejects.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "\u{FEFF}row,column,problem,ชื่อ\r\n2,ชื่อ,is wrong too.,สมชาย\r\n");
     }
 
     #[test]

@@ -1,0 +1,7 @@
+//! The program as people use it: started, asked, stopped and started again.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod import;
+mod program;
+mod serve;
