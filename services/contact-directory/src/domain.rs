@@ -11,6 +11,7 @@
 //!   to a consent.
 //! - [`lead`], [`order`]: leads and accounts, and the order of lists.
 //! - [`import`], [`merge`], [`delete`], [`erase`]: where other systems lose consent.
+//! - [`export`]: what leaves in bulk.
 //! - [`refusal`]: why any of these says no.
 
 pub mod carry;
@@ -21,6 +22,7 @@ pub mod delete;
 pub mod erase;
 pub mod evidence;
 pub mod expiry;
+pub mod export;
 pub mod guard;
 pub mod import;
 pub mod lead;

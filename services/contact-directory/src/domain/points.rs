@@ -19,6 +19,18 @@ pub struct Point {
     pub address: Address,
 }
 
+impl Point {
+    /// What is shown of it under `sight`: the address, or the channel's mask. The only place that an address
+    /// leaves the domain by.
+    pub fn shown(&self, sight: super::Sight) -> String {
+        if sight.visible {
+            self.address.canonical().expose().clone()
+        } else {
+            self.address.mask().to_owned()
+        }
+    }
+}
+
 /// A point that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedPoint {

@@ -64,14 +64,10 @@ pub fn written(business: BusinessId, seen: &Seen<Written<Contact>>) -> pb::Conta
 }
 
 fn point(point: &Point, sight: Sight, consent_state: i32) -> pb::ContactPoint {
-    let (value, visibility) = if sight.visible {
-        (point.address.canonical().expose().clone(), pb::Visibility::Visible)
-    } else {
-        (point.address.mask().to_owned(), pb::Visibility::Masked)
-    };
+    let visibility = if sight.visible { pb::Visibility::Visible } else { pb::Visibility::Masked };
     pb::ContactPoint {
         id: point.id.to_string(),
-        value,
+        value: point.shown(sight),
         visibility: visibility.into(),
         reason: reason(sight.reason).into(),
         consent_state,
