@@ -89,8 +89,11 @@ pub async fn run(
             Some(load(&addresses, &issuer, &clock, loaded.as_deref()).await?)
         };
         let (facts, steps) = tell(&addresses, &issuer, demo)?;
-        facts.write(data.path())?;
+        // Whoever waits for dev.json finds everything said; whoever waits for the last line finds
+        // dev.json.
         crate::say(&welcome(&facts, &steps, data.path()));
+        facts.write(data.path())?;
+        crate::say("\nCtrl-C ends it; the next start goes on from here.\n");
         Ok::<_, Box<dyn Error>>(())
     };
     let opened = tokio::select! {

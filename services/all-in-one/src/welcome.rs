@@ -33,7 +33,7 @@ pub fn welcome(facts: &Facts, steps: &[Step], data_dir: &Path) -> String {
     for (number, step) in (1..).zip(steps) {
         text = format!("{text}\n# {number}. {}\n{}\n", step.told, step.command);
     }
-    format!("{text}\nCtrl-C ends it; the next start goes on from here.\n")
+    text
 }
 
 #[cfg(test)]

@@ -31,16 +31,10 @@ impl Yinyom {
         let mut process = serve(dir, flags).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
-        // It says where dev.json is when dev.json is there.
-        while lines.read_line(&mut said).unwrap() > 0 && !said.contains("dev.json") {}
-        let facts = fs::read_to_string(dir.join("dev.json")).unwrap();
-        let mut rest = Vec::new();
-        // The rest was written in the same breath.
-        while !(flags.contains(&"--no-demo") || said.contains("Ctrl-C")) {
-            rest.clear();
-            assert!(lines.read_until(b'\n', &mut rest).unwrap() > 0, "{said}");
-            said.push_str(std::str::from_utf8(&rest).unwrap());
+        while !said.contains("Ctrl-C") {
+            assert!(lines.read_line(&mut said).unwrap() > 0, "{said}");
         }
+        let facts = fs::read_to_string(dir.join("dev.json")).unwrap();
         Self { process, dir: dir.to_owned(), facts: serde_json::from_str(&facts).unwrap(), said }
     }
 
