@@ -111,7 +111,7 @@ pub struct LogArgs {
     pub log: String,
 
     /// Log one JSON object a line
-    #[arg(long, env = "YINYOM_LOG_JSON")]
+    #[arg(long, env = "YINYOM_LOG_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub log_json: bool,
 
     /// OTLP/gRPC endpoint of a trace collector: `http://host:4317`
