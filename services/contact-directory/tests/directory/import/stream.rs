@@ -163,6 +163,17 @@ async fn a_batch_has_1_to_500_rows(db: TestDb) {
     assert_eq!(served.house.contacts().await.len(), 500);
 }
 
+async fn who_sends_ahead_hears_why_the_stream_ended(db: TestDb) {
+    let served = Served::on(&db).await;
+    let rows: Vec<_> = (0..400).map(|n| row(&"long name ".repeat(20)).id(&n.to_string())).collect();
+    for _ in 0..20 {
+        // More than the window of HTTP/2 takes: the caller is still sending when the error comes.
+        let ahead = vec![batch("Rose Garden", rows.clone()); 20];
+        let invalid = (Code::InvalidArgument, "parent".to_owned(), "INVALID_NAME".to_owned());
+        assert_eq!(end(served.send(ahead).await.1), invalid);
+    }
+}
+
 async fn a_batch_is_the_same_whether_or_not_it_repeats_whose_it_is(db: TestDb) {
     let served = Served::on(&db).await;
     let request_id = ContactId::generate().to_string();
@@ -213,6 +224,7 @@ both_databases!(MIGRATIONS =>
     a_refusal_speaks_the_language_of_the_caller,
     a_stream_says_whose_contacts_it_brings_and_sticks_to_it,
     a_batch_has_1_to_500_rows,
+    who_sends_ahead_hears_why_the_stream_ended,
     a_batch_is_the_same_whether_or_not_it_repeats_whose_it_is,
     a_stream_ends_when_its_caller_loses_the_right,
     a_stream_without_a_lease_is_unavailable,
