@@ -219,6 +219,10 @@ mod tests {
         assert_eq!(rota.take(1), None);
         rota.finish(business(1));
         assert_eq!(rota.take(3), Some(turn(1, &[12, 11])));
+        rota.offer(business(1), [id(13)]);
+        assert_eq!(rota.take(3), None, "nor with something new");
+        rota.finish(business(1));
+        assert_eq!(rota.take(3), Some(turn(1, &[13])));
         rota.finish(business(1));
         assert_eq!(rota.take(3), None);
         assert!(rota.state().work.is_empty(), "a business that is done leaves nothing behind");
