@@ -85,3 +85,8 @@ rust:
 	  { echo "make: cargo is missing: install Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer." >&2; exit 1; }
 	@command -v cc >/dev/null || \
 	  { echo "make: cc is missing: install a C compiler, such as Debian's build-essential." >&2; exit 1; }
+
+.PHONY: lag
+lag: rust ## How long a change takes to reach the manager's report: make lag CHANGES=10000.
+	cargo build --locked --release -p yinyom-tests --bin publication-lag
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/publication-lag $(CHANGES)
