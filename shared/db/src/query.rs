@@ -64,6 +64,7 @@ pub struct Query<'t> {
     failed: &'t mut bool,
     text: Text,
     lock: &'static str,
+    keeps_plan: bool,
     postgres: bool,
     problem: Option<DbError>,
 }
@@ -100,12 +101,17 @@ impl Text {
 /// Runs a query of one builder on whichever database it is for, and keeps the books on failure.
 macro_rules! run {
     ($query:expr, $build:expr, $finish:ident) => {{
+        let keeps_plan = $query.keeps_plan;
         let (target, sql, failed) = $query.ready()?;
         // Set before the first await: a statement that is dropped half-way has not succeeded.
         *failed = true;
         let answer = match target {
-            Target::Sqlite(connection, values) => $build(sql, values).$finish(connection).await?,
-            Target::Postgres(connection, values) => $build(sql, values).$finish(connection).await?,
+            Target::Sqlite(connection, values) => {
+                $build(sql, values).persistent(keeps_plan).$finish(connection).await?
+            }
+            Target::Postgres(connection, values) => {
+                $build(sql, values).persistent(keeps_plan).$finish(connection).await?
+            }
         };
         *failed = false;
         Ok(answer)
@@ -129,6 +135,7 @@ impl<'t> Query<'t> {
             failed: &mut state.failed,
             text: Text::Given(sql),
             lock: "",
+            keeps_plan: true,
             postgres: state.postgres,
             problem,
         }
@@ -236,6 +243,16 @@ impl<'t> Query<'t> {
         if self.postgres {
             self.lock = " FOR UPDATE SKIP LOCKED";
         }
+        self
+    }
+
+    /// Plans the statement for these very values, and keeps neither plan nor text.
+    ///
+    /// PostgreSQL plans a statement that it has seen some times for any values. That is right for a
+    /// key and wrong for a condition like a name's start, where the best way in depends on how many
+    /// rows fit: it then walks through a million. Costs one round trip.
+    pub fn plan_for_values(mut self) -> Self {
+        self.keeps_plan = false;
         self
     }
 

@@ -14,6 +14,7 @@ both_databases!(MIGRATIONS =>
     a_list_finds_what_is_in_it_and_nothing_else,
     a_mark_that_is_missing_is_an_error,
     rows_locked_for_update_make_others_wait,
+    a_statement_that_is_planned_for_its_values_leaves_no_plan,
 );
 
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -219,4 +220,20 @@ async fn rows_locked_for_update_make_others_wait(db: TestDb) {
     }
     raises.join_all().await;
     assert_eq!(units(&db, scope).await, [20]);
+}
+
+async fn a_statement_that_is_planned_for_its_values_leaves_no_plan(db: TestDb) {
+    const KEPT: &str = "SELECT $1 + 1";
+    const PLANNED: &str = "SELECT $1 + 2";
+    let mut tx = db.read(some_scope()).await.unwrap();
+    for n in 0..10_i64 {
+        assert_eq!(tx.query(KEPT).bind(n).scalar::<i64>().await.unwrap(), n + 1);
+        let planned = tx.query(PLANNED).bind(n).plan_for_values();
+        assert_eq!(planned.scalar::<i64>().await.unwrap(), n + 2);
+    }
+    if db.is_postgres() {
+        let kept =
+            "SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1 +%'";
+        assert_eq!(tx.query(kept).scalars::<String>().await.unwrap(), [KEPT]);
+    }
 }
