@@ -42,7 +42,7 @@ pub async fn page(
     At { order, cursor, rows, now }: At<'_>,
 ) -> Result<Page<Contact>, StoreError> {
     let fetch = i64::try_from(rows).unwrap_or(i64::MAX - 1) + 1;
-    let listing = listing(keys, wanted, view, now);
+    let listing = listing(keys, wanted, *view, now);
     let found: Vec<ContactRow> = listing.fetch(tx, order, cursor, fetch).await?;
     let page = Page::cut(found, rows, |row| Cursor {
         key: match order.key {
@@ -55,7 +55,7 @@ pub async fn page(
     Ok(Page { items: with_points(tx, keys, page.items).await?, next: page.next })
 }
 
-fn listing(keys: &BusinessKeys, wanted: &Wanted, view: &View, now: i64) -> Listing {
+fn listing(keys: &BusinessKeys, wanted: &Wanted, view: View, now: i64) -> Listing {
     let mut listing = Listing::of(SOURCE);
     if let Some(prefix) = &wanted.name_prefix {
         listing = listing.starting_with(&["c.sort_name", "c.sort_last_name"], prefix);
@@ -86,7 +86,7 @@ fn listing(keys: &BusinessKeys, wanted: &Wanted, view: &View, now: i64) -> Listi
 
 /// Contacts whose points of `channel` the viewer sees. It asks the one decision for each state, so that SQL
 /// decides nothing.
-fn seen(listing: Listing, channel: Channel, view: &View, now: i64) -> Listing {
+fn seen(listing: Listing, channel: Channel, view: View, now: i64) -> Listing {
     let states: Vec<_> =
         ConsentState::ALL.iter().filter(|state| view.sight(**state).visible).collect();
     if states.len() == ConsentState::ALL.len() {

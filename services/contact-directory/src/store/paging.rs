@@ -1,5 +1,7 @@
 //! Statements for lists: conditions that depend on the question, and pages by key.
 
+use std::fmt::Write;
+
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use yinyom_db::{DbError, Query, Record, Tx};
@@ -44,6 +46,7 @@ impl Listing {
     }
 
     /// Rows of which `condition` is true; each `?` in it stands for the next of `values`, `$1` for the business.
+    #[must_use]
     pub fn and(mut self, condition: &str, values: impl IntoIterator<Item = Bound>) -> Self {
         let mut values = values.into_iter();
         self.conditions.push_str(" AND (");
@@ -52,7 +55,7 @@ impl Listing {
                 && let Some(value) = values.next()
             {
                 self.values.push(value);
-                self.conditions.push_str(&format!("${}", self.values.len() + 1));
+                let _ = write!(self.conditions, "${}", self.values.len() + 1);
             } else {
                 self.conditions.push(c);
             }
@@ -63,6 +66,7 @@ impl Listing {
 
     /// Rows whose case-folded `column` begins with `prefix`. Goes through an index on either database, which
     /// `LIKE` does not.
+    #[must_use]
     pub fn starting_with(self, columns: &[&str], prefix: &str) -> Self {
         // Nothing that a person writes sorts behind the last code point.
         let end = format!("{prefix}{}", char::MAX);
@@ -81,6 +85,7 @@ impl Listing {
         cursor: Option<&Cursor>,
         fetch: i64,
     ) -> Result<Vec<R>, DbError> {
+        let asks = !self.conditions.is_empty();
         let (key, id) = (self.key(order), self.source.id);
         let (than, direction) = if order.descending { ("<", " DESC") } else { (">", "") };
         if let Some(cursor) = cursor {
@@ -96,8 +101,10 @@ impl Listing {
              ORDER BY {key}{direction}, {id}{direction} LIMIT {fetch}",
             self.conditions
         );
-        let query = tx.scoped(AssertSqlSafe(sql));
-        self.values.into_iter().fold(query, bind).fetch_all().await
+        let query = self.values.into_iter().fold(tx.scoped(AssertSqlSafe(sql)), bind);
+        // One person of that name or half of all: the way in depends on what is asked.
+        let query = if asks { query.plan_for_values() } else { query };
+        query.fetch_all().await
     }
 
     fn key(&self, order: Order) -> &'static str {
