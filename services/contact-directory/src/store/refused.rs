@@ -1,9 +1,8 @@
 //! Keyed hashes: of addresses that deleted contacts had refused, and of contacts that an import finds again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
-use yinyom_consent::Channel;
 use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::ContactId;
 
@@ -52,8 +51,10 @@ pub async fn keep(
     if addresses.is_empty() {
         return Ok(());
     }
-    let channel = |address: &Address| -> Channel { channel_of(address) };
-    let indexes: Vec<_> = addresses.iter().map(|address| keys.blind_index(address)).collect();
+    // In one order, so that two units that keep the same ones never wait for each other.
+    let kept: BTreeSet<_> = (addresses.iter())
+        .map(|address| (channel_of(address).code(), keys.blind_index(address)))
+        .collect();
     tx.scoped(
         "INSERT INTO refused_addresses (business_id, channel, blind_index, refused_at)
          SELECT $1, channel, blind_index, refused_at FROM {rows} WHERE true
@@ -61,9 +62,9 @@ pub async fn keep(
     )
     .rows(
         Rows::new()
-            .ints("channel", addresses.iter().map(|a| i64::from(channel(a).code())))
-            .bytes("blind_index", indexes.iter().map(|index| &index[..]))
-            .ints("refused_at", addresses.iter().map(|_| now)),
+            .ints("channel", kept.iter().map(|(channel, _)| i64::from(*channel)))
+            .bytes("blind_index", kept.iter().map(|(_, index)| &index[..]))
+            .ints("refused_at", kept.iter().map(|_| now)),
     )
     .execute()
     .await?;
