@@ -66,6 +66,37 @@ pub async fn channels(
         .collect()
 }
 
+/// Counts the refusals of each address once, and not once for each of those who share it: an office of thousands
+/// has one switchboard.
+macro_rules! refused_by_others {
+    ($state:literal, $channel:literal) => {
+        concat!(
+            "WITH mine AS MATERIALIZED (
+                 SELECT p.contact_id, p.blind_index, c.",
+            $state,
+            " AS state FROM contact_points p
+                 JOIN contacts c ON c.business_id = p.business_id AND c.contact_id = p.contact_id
+                 WHERE p.business_id = $1 AND p.channel = ",
+            $channel,
+            " AND p.contact_id IN {list}
+             ), refused AS MATERIALIZED (
+                 SELECT p.blind_index, COUNT(*) AS refusals
+                 FROM (SELECT DISTINCT blind_index FROM mine) of
+                 JOIN contact_points p ON p.business_id = $1 AND p.channel = ",
+            $channel,
+            " AND p.blind_index = of.blind_index
+                 JOIN contacts c ON c.business_id = p.business_id AND c.contact_id = p.contact_id
+                 WHERE c.",
+            $state,
+            " = 3 GROUP BY p.blind_index
+             )
+             SELECT DISTINCT mine.contact_id
+             FROM mine JOIN refused ON refused.blind_index = mine.blind_index
+             WHERE refused.refusals > CASE WHEN mine.state = 3 THEN 1 ELSE 0 END",
+        )
+    };
+}
+
 /// Which of those contacts have an address that another contact has too and that is refused there.
 pub async fn refused_by_others(
     tx: &mut Tx,
@@ -73,26 +104,8 @@ pub async fn refused_by_others(
     contacts: &[ContactId],
 ) -> Result<Vec<ContactId>, DbError> {
     let sql = match channel {
-        Channel::Phone => {
-            "SELECT DISTINCT mine.contact_id
-             FROM contact_points mine
-             JOIN contact_points theirs ON theirs.business_id = mine.business_id
-                 AND theirs.channel = mine.channel AND theirs.blind_index = mine.blind_index
-                 AND theirs.contact_id <> mine.contact_id
-             JOIN contacts other ON other.business_id = theirs.business_id
-                 AND other.contact_id = theirs.contact_id AND other.phone_state = 3
-             WHERE mine.business_id = $1 AND mine.channel = 1 AND mine.contact_id IN {list}"
-        }
-        Channel::Email => {
-            "SELECT DISTINCT mine.contact_id
-             FROM contact_points mine
-             JOIN contact_points theirs ON theirs.business_id = mine.business_id
-                 AND theirs.channel = mine.channel AND theirs.blind_index = mine.blind_index
-                 AND theirs.contact_id <> mine.contact_id
-             JOIN contacts other ON other.business_id = theirs.business_id
-                 AND other.contact_id = theirs.contact_id AND other.email_state = 3
-             WHERE mine.business_id = $1 AND mine.channel = 2 AND mine.contact_id IN {list}"
-        }
+        Channel::Phone => refused_by_others!("phone_state", "1"),
+        Channel::Email => refused_by_others!("email_state", "2"),
     };
     let found = tx.scoped(sql).list(&uuids(contacts)).scalars::<Uuid>().await?;
     Ok(found.into_iter().map(ContactId::from).collect())
