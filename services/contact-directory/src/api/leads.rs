@@ -294,6 +294,6 @@ async fn convert(
     let (lead, account) = converted.await?;
     Ok(pb::ConvertLeadResponse {
         lead: Some(wire::written(business, &lead)),
-        account: Some(super::wire::accounts::account(business, &account)),
+        account: Some(super::wire::accounts::written(business, &account)),
     })
 }

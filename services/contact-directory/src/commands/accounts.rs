@@ -102,7 +102,7 @@ impl Directory {
         self.current_account(session, written).await
     }
 
-    /// Deletes an account. Its contacts stay.
+    /// Deletes an account. Its contacts stay; leads that became it are open again.
     pub async fn delete_account(
         &self,
         session: &Session,
@@ -122,7 +122,7 @@ impl Directory {
                 }
                 let account = locked(&mut tx, id).await?;
                 Etag::of(account.revision).check(&etag)?;
-                accounts::delete(&mut tx, id).await?;
+                accounts::delete(&mut tx, id, now).await?;
                 finish(&mut tx, &owned, request.as_ref(), &account_receipt(&account)).await?;
                 tx.done::<_, Error>(())
             })
@@ -186,7 +186,7 @@ impl Directory {
         Ok(Page { items: contacts::load(&mut tx, &keys, &ids).await?, next: page.next })
     }
 
-    async fn current_account(
+    pub(super) async fn current_account(
         &self,
         session: &Session,
         mut written: Written<Account>,
@@ -203,7 +203,11 @@ async fn locked(tx: &mut Tx, id: AccountId) -> Result<Account, Error> {
     Ok(accounts::lock(tx, id).await?.ok_or(NotFound)?)
 }
 
-async fn save(tx: &mut Tx, mut account: Account, now: Timestamp) -> Result<Account, Error> {
+pub(super) async fn save(
+    tx: &mut Tx,
+    mut account: Account,
+    now: Timestamp,
+) -> Result<Account, Error> {
     account.revision += 1;
     account.updated_at = now;
     accounts::update(tx, &account).await?;

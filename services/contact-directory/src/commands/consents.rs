@@ -1,12 +1,13 @@
 //! What customers said: set, withdraw, in batches, and read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
+use yinyom_consent::SurfaceParent;
 use yinyom_db::Tx;
 use yinyom_identity::NotFound;
-use yinyom_kernel::{ContactId, Fault};
+use yinyom_kernel::{AccountId, ContactId, Fault, LeadId};
 use yinyom_outbox::{Event, enqueue};
 
 use super::contacts::{change_of, locked, receipt, settle};
@@ -51,7 +52,7 @@ pub enum RowReceipt {
 /// What became of a row of a batch.
 #[derive(Debug)]
 pub enum Row {
-    Recorded(Written<Contact>),
+    Recorded(Box<Written<Contact>>),
     Refused(Error),
     /// It was refused before, with this code and reason.
     RefusedBefore(i32, String),
@@ -76,7 +77,8 @@ impl Directory {
                     return tx.done(Written { receipt, now: None });
                 }
                 let mut contact = locked(&mut tx, &keys, saying.contact).await?;
-                let facts = facts(&mut tx, saying.place, saying.contact).await?;
+                let pages = Pages::of(&mut tx, std::iter::once(&saying)).await?;
+                let facts = pages.facts(&saying);
                 let events = apply(&owned, &keys, &saying, facts, &mut contact, now)?;
                 contacts::update(&mut tx, &[&contact]).await?;
                 enqueue(&mut tx, &events).await?;
@@ -121,16 +123,30 @@ impl Directory {
             Row::Refused(_) | Row::RefusedBefore(..) => None,
         });
         self.publish(session.business(), changed.collect::<Vec<_>>());
-        let mut settled = Vec::with_capacity(rows.len());
-        for row in rows {
-            settled.push(match row {
-                Row::Recorded(written) if written.now.is_none() => {
-                    Row::Recorded(self.settled(session, written).await?)
-                }
-                row => row,
-            });
+        self.current_rows(session, rows).await
+    }
+}
+
+impl Directory {
+    /// Reads what is there now, for rows of a batch that was repeated.
+    async fn current_rows(&self, session: &Session, mut rows: Vec<Row>) -> Result<Vec<Row>, Error> {
+        let repeated = rows.iter_mut().filter_map(|row| match row {
+            Row::Recorded(written) if written.now.is_none() => Some(written),
+            _ => None,
+        });
+        let mut repeated: Vec<_> = repeated.collect();
+        if repeated.is_empty() {
+            return Ok(rows);
         }
-        Ok(settled)
+        let keys = self.keys_of(session).await?;
+        let ids: Vec<_> = repeated.iter().map(|w| ContactId::from(w.receipt.id)).collect();
+        let mut tx = self.db.snapshot(session.scope).await?;
+        let found = contacts::load(&mut tx, &keys, &ids).await?;
+        let found: HashMap<_, _> = found.into_iter().map(|c| (c.id, c)).collect();
+        for written in &mut repeated {
+            written.now = found.get(&ContactId::from(written.receipt.id)).cloned();
+        }
+        Ok(rows)
     }
 }
 
@@ -144,6 +160,7 @@ async fn say_each(
     let ids: Vec<_> = sayings.iter().flatten().map(|saying| saying.contact).collect();
     let locked = contacts::lock(tx, keys, &ids).await?;
     let mut found: HashMap<_, _> = locked.into_iter().map(|c| (c.id, c)).collect();
+    let pages = Pages::of(tx, sayings.iter().flatten()).await?;
     let (mut rows, mut events) = (Vec::with_capacity(sayings.len()), Vec::new());
     for saying in sayings {
         rows.push(match saying {
@@ -151,12 +168,11 @@ async fn say_each(
             Ok(saying) => match found.get_mut(&saying.contact) {
                 None => Row::Refused(NotFound.into()),
                 Some(contact) => {
-                    let facts = facts(tx, saying.place, saying.contact).await?;
-                    match apply(session, keys, &saying, facts, contact, now) {
+                    match apply(session, keys, &saying, pages.facts(&saying), contact, now) {
                         Ok(recorded) => {
                             events.extend(recorded);
                             let receipt = receipt(contact);
-                            Row::Recorded(Written { receipt, now: Some(contact.clone()) })
+                            Row::Recorded(Box::new(Written { receipt, now: Some(contact.clone()) }))
                         }
                         Err(error) if is_row(&error) => Row::Refused(error),
                         Err(error) => return Err(error),
@@ -211,16 +227,53 @@ fn apply(
     Ok(events)
 }
 
-/// How the contact stands to the page that is named.
-async fn facts(tx: &mut Tx, place: Place, contact: ContactId) -> Result<Facts, Error> {
-    Ok(match place {
-        Place::Lead(lead) | Place::LeadContacts(lead) => leads::facts(tx, lead, contact).await?,
-        Place::AccountContacts(account) => Facts {
-            contact_of_account: accounts::has_contact(tx, account, contact).await?,
-            ..Facts::default()
-        },
-        Place::Contacts | Place::Api | Place::Import => Facts::default(),
-    })
+/// How contacts stand to the pages that are named.
+struct Pages {
+    /// Whether the contact is the lead's primary one.
+    leads: HashMap<(LeadId, ContactId), bool>,
+    accounts: HashSet<(AccountId, ContactId)>,
+}
+
+impl Pages {
+    /// Those of all sayings at once.
+    async fn of<'a>(
+        tx: &mut Tx,
+        sayings: impl Iterator<Item = &'a Saying> + Clone,
+    ) -> Result<Self, Error> {
+        let pages = sayings.map(|saying| (saying.place.parent(), saying.contact));
+        let leads: Vec<_> = (pages.clone())
+            .filter_map(|(page, contact)| match page? {
+                SurfaceParent::Lead(lead) => Some((lead, contact)),
+                SurfaceParent::Account(_) => None,
+            })
+            .collect();
+        let accounts: Vec<_> = pages
+            .filter_map(|(page, contact)| match page? {
+                SurfaceParent::Lead(_) => None,
+                SurfaceParent::Account(account) => Some((account, contact)),
+            })
+            .collect();
+        let leads = leads::linked(tx, &leads).await?;
+        Ok(Self { leads, accounts: accounts::linked(tx, &accounts).await? })
+    }
+
+    fn facts(&self, saying: &Saying) -> Facts {
+        match saying.place.parent() {
+            None => Facts::default(),
+            Some(SurfaceParent::Lead(lead)) => {
+                let linked = self.leads.get(&(lead, saying.contact));
+                Facts {
+                    primary_contact_of_lead: linked == Some(&true),
+                    contact_of_lead: linked.is_some(),
+                    contact_of_account: false,
+                }
+            }
+            Some(SurfaceParent::Account(account)) => Facts {
+                contact_of_account: self.accounts.contains(&(account, saying.contact)),
+                ..Facts::default()
+            },
+        }
+    }
 }
 
 impl From<&Row> for RowReceipt {
@@ -236,7 +289,9 @@ impl From<&Row> for RowReceipt {
 impl From<RowReceipt> for Row {
     fn from(receipt: RowReceipt) -> Self {
         match receipt {
-            RowReceipt::Recorded(receipt) => Self::Recorded(Written { receipt, now: None }),
+            RowReceipt::Recorded(receipt) => {
+                Self::Recorded(Box::new(Written { receipt, now: None }))
+            }
             RowReceipt::Refused(code, reason) => Self::RefusedBefore(code, reason),
         }
     }

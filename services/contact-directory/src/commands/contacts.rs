@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use yinyom_consent::{ByChannel, Channel, Surface};
+use yinyom_consent::{ByChannel, Surface};
 use yinyom_db::Tx;
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{ContactId, PointId};
@@ -202,7 +202,7 @@ impl Directory {
                 }
                 let mut contact = locked(&mut tx, &keys, id).await?;
                 contact.etag().check(&etag)?;
-                if !leads::of_primary(&mut tx, &[id]).await?.is_empty() {
+                if leads::has_primary(&mut tx, id).await? {
                     return Err(Error::PrimaryContact);
                 }
                 let change = change_of(&owned, &keys, now);
@@ -373,13 +373,15 @@ impl Points<'_> {
         }
         let Change { keys, now, .. } = *self.change;
         guard::refuse_masked(self.view, &contact.consents, contact.has_address(), now)?;
-        let mut coming = ByChannel::<Coming>::default();
-        for channel in Channel::ALL.iter().copied() {
-            let Some(wanted) = self.wanted.get(channel) else { continue };
+        let mut wrong = yinyom_kernel::Violations::new();
+        let plans = self.wanted.map(|channel, wanted| {
             let existing: Vec<_> = contact.points_of(channel).cloned().collect();
-            let mut wrong = yinyom_kernel::Violations::new();
-            let plan = wrong.nest("contact", plan(channel, &existing, wanted));
-            let plan = wrong.finish(plan)?;
+            wanted.and_then(|wanted| wrong.nest("contact", plan(channel, &existing, &wanted)))
+        });
+        let plans = wrong.finish(Some(plans))?;
+        let mut coming = ByChannel::<Coming>::default();
+        for (channel, plan) in plans.iter() {
+            let Some(plan) = plan else { continue };
             let addresses: Vec<_> = plan.coming().collect();
             let refused = refused::refused(tx, keys, &addresses).await?;
             *coming.get_mut(channel) =

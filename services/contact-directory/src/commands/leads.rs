@@ -6,7 +6,7 @@ use yinyom_db::Tx;
 use yinyom_identity::NotFound;
 use yinyom_kernel::{AccountId, ContactId, Etag, LeadId};
 
-use super::accounts::{account_receipt, new_account};
+use super::accounts::{self as account, account_receipt, new_account};
 use super::request::{Receipt, Request, Written, begin, finish};
 use super::{Directory, Error, Session};
 use crate::domain::Contact;
@@ -240,7 +240,7 @@ impl Directory {
         target: Target,
         etag: String,
         request: Option<Request>,
-    ) -> Result<(Written<Lead>, Account), Error> {
+    ) -> Result<(Written<Lead>, Written<Account>), Error> {
         let keys = self.keys_of(session).await?;
         let (now, owned) = (self.now(), session.clone());
         let (written, account) = self
@@ -249,36 +249,40 @@ impl Directory {
                 let micros = now.as_microsecond();
                 let before: Option<(Receipt, Receipt)> =
                     begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
-                if let Some((receipt, account)) = before {
-                    let written = Written { receipt, now: None };
-                    return tx.done((written, AccountId::from(account.id)));
+                if let Some((lead, account)) = before {
+                    let lead = Written { receipt: lead, now: None };
+                    return tx.done((lead, Written { receipt: account, now: None }));
                 }
                 let mut lead = locked(&mut tx, id).await?;
                 Etag::of(lead.revision).check(&etag)?;
                 if lead.account.is_some() {
                     return Err(Error::AlreadyConverted);
                 }
-                let account = match target {
+                let (mut account, is_new) = match target {
                     Target::Existing(account) => {
-                        accounts::lock(&mut tx, account).await?.ok_or(NotFound)?
+                        (accounts::lock(&mut tx, account).await?.ok_or(NotFound)?, false)
                     }
                     Target::New { display_name } => {
                         let account = new_account(display_name, now);
                         accounts::insert(&mut tx, &[&account]).await?;
-                        account
+                        (account, true)
                     }
                 };
-                accounts::link_contacts_of_lead(&mut tx, account.id, id).await?;
+                let linked = accounts::link_contacts_of_lead(&mut tx, account.id, id).await?;
+                if linked > 0 && !is_new {
+                    account = account::save(&mut tx, account, now).await?;
+                }
                 lead.account = Some(account.id);
                 let lead = save(&mut tx, lead, now).await?;
                 let receipts = (lead_receipt(&lead), account_receipt(&account));
                 finish(&mut tx, &owned, request.as_ref(), &receipts).await?;
                 let written = Written { receipt: receipts.0, now: Some(lead) };
-                tx.done::<_, Error>((written, account.id))
+                let account = Written { receipt: receipts.1, now: Some(account) };
+                tx.done::<_, Error>((written, account))
             })
             .await?;
         let written = self.current_lead(session, written).await?;
-        Ok((written, self.account(session, account).await?))
+        Ok((written, self.current_account(session, account).await?))
     }
 
     async fn current_lead(

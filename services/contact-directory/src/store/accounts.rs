@@ -1,5 +1,8 @@
 //! Accounts (ทะเบียนลูกค้า) and their contacts.
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::{AccountId, ContactId, from_micros};
@@ -127,8 +130,16 @@ pub async fn update(tx: &mut Tx, account: &Account) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Deletes an account with its links. Leads that became it forget that.
-pub async fn delete(tx: &mut Tx, account: AccountId) -> Result<(), DbError> {
+/// Deletes an account with its links. Leads that became it are open again.
+pub async fn delete(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), DbError> {
+    tx.scoped(
+        "UPDATE leads SET account_id = NULL, revision = revision + 1, updated_at = $3
+         WHERE business_id = $1 AND account_id = $2",
+    )
+    .bind(account.uuid())
+    .bind(now.as_microsecond())
+    .execute()
+    .await?;
     tx.scoped("DELETE FROM accounts WHERE business_id = $1 AND account_id = $2")
         .bind(account.uuid())
         .execute()
@@ -155,12 +166,23 @@ pub async fn link(tx: &mut Tx, links: &[(AccountId, ContactId)]) -> Result<u64, 
     .await
 }
 
-/// Links every contact of a lead to an account.
+/// Links every contact of a lead to an account; how many were not linked yet. None of them is deleted until this
+/// unit of work ends.
 pub async fn link_contacts_of_lead(
     tx: &mut Tx,
     account: AccountId,
     lead: yinyom_kernel::LeadId,
 ) -> Result<u64, DbError> {
+    tx.scoped(
+        "SELECT contact_id FROM contacts
+         WHERE business_id = $1 AND contact_id IN
+             (SELECT x.contact_id FROM lead_contacts x WHERE x.business_id = $1 AND x.lead_id = $2)
+         ORDER BY contact_id",
+    )
+    .bind(lead.uuid())
+    .for_update()
+    .scalars::<Uuid>()
+    .await?;
     tx.scoped(
         "INSERT INTO account_contacts (business_id, account_id, contact_id)
          SELECT business_id, $2, contact_id FROM lead_contacts WHERE business_id = $1 AND lead_id = $3
@@ -206,22 +228,28 @@ pub async fn contacts(
     .await
 }
 
-/// Whether `contact` is one of the account's.
-pub async fn has_contact(
+/// Which of `pairs` are an account and one of its contacts.
+pub async fn linked(
     tx: &mut Tx,
-    account: AccountId,
-    contact: ContactId,
-) -> Result<bool, DbError> {
-    let linked: Option<Uuid> = tx
+    pairs: &[(AccountId, ContactId)],
+) -> Result<HashSet<(AccountId, ContactId)>, DbError> {
+    if pairs.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = tx
         .scoped(
-            "SELECT contact_id FROM account_contacts
-             WHERE business_id = $1 AND account_id = $2 AND contact_id = $3",
+            "SELECT x.account_id, x.contact_id FROM {rows}
+             JOIN account_contacts x ON x.account_id = batch.account_id AND x.contact_id = batch.contact_id
+             WHERE x.business_id = $1",
         )
-        .bind(account.uuid())
-        .bind(contact.uuid())
-        .scalar_optional()
+        .rows(
+            Rows::new()
+                .uuids("account_id", pairs.iter().map(|(account, _)| account.uuid()))
+                .uuids("contact_id", pairs.iter().map(|(_, contact)| contact.uuid())),
+        )
+        .fetch_all::<(Uuid, Uuid)>()
         .await?;
-    Ok(linked.is_some())
+    Ok(found.into_iter().map(|(account, contact)| (account.into(), contact.into())).collect())
 }
 
 /// What accounts are looked for; everything that is set must be so.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
 use yinyom_db::{DbError, Rows, Tx};
@@ -302,7 +303,7 @@ impl Columns {
         names.into_iter().fold(rows, |rows, (channel, [state, expires_at, set_at, refused])| {
             let consents = || contacts.iter().map(move |c| c.consents.get(channel));
             rows.ints(state, consents().map(|c| i64::from(c.state.code())))
-                .ints(expires_at, consents().map(|c| c.expires_at.map(|at| at.as_microsecond())))
+                .ints(expires_at, consents().map(|c| c.expires_at.map(Timestamp::as_microsecond)))
                 .ints(set_at, consents().map(|c| c.updated_at.as_microsecond()))
                 .flags(refused, consents().map(|c| c.refused_before))
         })

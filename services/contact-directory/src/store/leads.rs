@@ -1,5 +1,7 @@
 //! Leads and their contacts.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::{AccountId, ContactId, LeadId, from_micros};
@@ -9,7 +11,6 @@ use super::paging::{Bound, Listing, Source};
 use crate::domain::contact::search_key;
 use crate::domain::lead::Lead;
 use crate::domain::order::{Cursor, CursorKey, Order, OrderKey, Page};
-use crate::domain::surface::Facts;
 
 macro_rules! columns {
     () => {
@@ -35,8 +36,7 @@ const SELECT: &str = concat!(
     " FROM leads l WHERE l.business_id = $1 AND l.lead_id IN {list} ORDER BY l.lead_id",
 );
 
-/// Looking for a primary contact, a title and a source together.
-const SAME: &str = concat!(
+const OF_PRIMARY: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM leads l WHERE l.business_id = $1 AND l.primary_contact_id IN {list} ORDER BY l.lead_id",
@@ -85,8 +85,18 @@ pub async fn lock(tx: &mut Tx, id: LeadId) -> Result<Option<Lead>, DbError> {
 
 /// The leads that those contacts are primary of.
 pub async fn of_primary(tx: &mut Tx, contacts: &[ContactId]) -> Result<Vec<Lead>, DbError> {
-    let rows = tx.scoped(SAME).list(&uuids(contacts)).fetch_all::<LeadRow>().await?;
+    let rows = tx.scoped(OF_PRIMARY).list(&uuids(contacts)).fetch_all::<LeadRow>().await?;
     Ok(rows.into_iter().map(Lead::from).collect())
+}
+
+/// Whether a lead has that primary contact.
+pub async fn has_primary(tx: &mut Tx, contact: ContactId) -> Result<bool, DbError> {
+    tx.scoped(
+        "SELECT EXISTS (SELECT 1 FROM leads WHERE business_id = $1 AND primary_contact_id = $2)",
+    )
+    .bind(contact.uuid())
+    .scalar()
+    .await
 }
 
 /// Stores new leads, each with its primary contact linked.
@@ -196,27 +206,32 @@ pub async fn contacts(
     .await
 }
 
-/// How `contact` stands to `lead`.
-pub async fn facts(tx: &mut Tx, lead: LeadId, contact: ContactId) -> Result<Facts, DbError> {
-    let primary: Option<Uuid> = tx
-        .scoped("SELECT primary_contact_id FROM leads WHERE business_id = $1 AND lead_id = $2")
-        .bind(lead.uuid())
-        .scalar_optional()
-        .await?;
-    let linked: Option<Uuid> = tx
+/// Which of `pairs` are a lead and one of its contacts, and whether that is its primary one.
+pub async fn linked(
+    tx: &mut Tx,
+    pairs: &[(LeadId, ContactId)],
+) -> Result<HashMap<(LeadId, ContactId), bool>, DbError> {
+    if pairs.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = tx
         .scoped(
-            "SELECT contact_id FROM lead_contacts
-             WHERE business_id = $1 AND lead_id = $2 AND contact_id = $3",
+            "SELECT x.lead_id, x.contact_id, l.primary_contact_id FROM {rows}
+             JOIN lead_contacts x ON x.lead_id = batch.lead_id AND x.contact_id = batch.contact_id
+             JOIN leads l ON l.business_id = x.business_id AND l.lead_id = x.lead_id
+             WHERE x.business_id = $1",
         )
-        .bind(lead.uuid())
-        .bind(contact.uuid())
-        .scalar_optional()
+        .rows(
+            Rows::new()
+                .uuids("lead_id", pairs.iter().map(|(lead, _)| lead.uuid()))
+                .uuids("contact_id", pairs.iter().map(|(_, contact)| contact.uuid())),
+        )
+        .fetch_all::<(Uuid, Uuid, Uuid)>()
         .await?;
-    Ok(Facts {
-        primary_contact_of_lead: primary == Some(contact.uuid()),
-        contact_of_lead: linked.is_some(),
-        contact_of_account: false,
-    })
+    let found = found.into_iter();
+    Ok(found
+        .map(|(lead, contact, primary)| ((lead.into(), contact.into()), contact == primary))
+        .collect())
 }
 
 /// What leads are looked for; everything that is set must be so.
