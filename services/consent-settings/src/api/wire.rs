@@ -104,7 +104,7 @@ impl Mask {
                 let fields = known.join(", ");
                 let text =
                     Text::new(format!("must be one of {fields}."), format!("ต้องเป็นหนึ่งใน {fields}"));
-                wrong.push(format!("update_mask.paths[{i}]"), "UNKNOWN_FIELD_MASK_PATH", text);
+                wrong.push(format!("update_mask.paths[{i}]"), "UNKNOWN_PATH", text);
             }
         }
         Self(paths.to_vec())

@@ -130,9 +130,9 @@ async fn a_mask_names_known_fields_and_only_those_are_read(db: TestDb) {
     let (business, owner) = world.business(pb::Plan::Gold).await;
     let mut client = world.member(&owner);
     for (paths, field, reason) in [
-        (vec!["*"], "update_mask.paths[0]", "UNKNOWN_FIELD_MASK_PATH"),
-        (vec!["display_name", "etag"], "update_mask.paths[1]", "UNKNOWN_FIELD_MASK_PATH"),
-        (vec!["create_time"], "update_mask.paths[0]", "UNKNOWN_FIELD_MASK_PATH"),
+        (vec!["*"], "update_mask.paths[0]", "UNKNOWN_PATH"),
+        (vec!["display_name", "etag"], "update_mask.paths[1]", "UNKNOWN_PATH"),
+        (vec!["create_time"], "update_mask.paths[0]", "UNKNOWN_PATH"),
         (vec![], "update_mask", "REQUIRED"),
     ] {
         let other = pb::Business { display_name: "Other".to_owned(), ..Default::default() };

@@ -105,7 +105,7 @@ async fn a_mask_names_known_fields_and_only_those_are_read(db: TestDb) {
     for path in ["*", "name", "consent_settings.enforcement_enabled", "etag"] {
         let request = settings_update(&owner, path, |s| s.enforcement_enabled = true);
         let wrong = wrong_fields(client.settings.update_consent_settings(request).await);
-        let expected = ("update_mask.paths[0]".to_owned(), "UNKNOWN_FIELD_MASK_PATH".to_owned());
+        let expected = ("update_mask.paths[0]".to_owned(), "UNKNOWN_PATH".to_owned());
         assert_eq!(wrong, [expected], "{path}");
     }
     let request = settings_update(&owner, "members_may_regrant", |s| {

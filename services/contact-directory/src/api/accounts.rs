@@ -105,11 +105,11 @@ async fn create(
     call: &Call,
     body: pb::CreateAccountRequest,
 ) -> Result<pb::CreateAccountResponse, Error> {
-    let business = read::business("parent", &body.parent)?;
     let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
     let new = wrong.merge(wire::new_account(body.account.as_ref()));
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (new, request) = wrong.finish((|| Some((new?, request?)))())?;
+    let (business, new, request) = wrong.finish((|| Some((business?, new?, request?)))())?;
     let session = session(directory, call, business).await?;
     let written = directory.create_account(&session, new, request).await?;
     Ok(pb::CreateAccountResponse { account: Some(wire::written(business, &written)) })
@@ -131,8 +131,10 @@ async fn batch_get(
     call: &Call,
     body: pb::BatchGetAccountsRequest,
 ) -> Result<pb::BatchGetAccountsResponse, Error> {
-    let business = read::business("parent", &body.parent)?;
-    let ids = read::names("names", ACCOUNTS, business, &body.names, MAX_BATCH)?;
+    let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
+    let ids = wrong.merge(read::names("names", ACCOUNTS, business, &body.names, MAX_BATCH));
+    let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let found = directory.accounts(&session, &ids).await?;
     let accounts = found.iter().map(|account| wire::account(business, account)).collect();
@@ -170,12 +172,13 @@ async fn search(
 ) -> Result<pb::SearchAccountsResponse, Error> {
     let token = std::mem::take(&mut body.page_token);
     let asked = std::mem::take(&mut body.page_size);
-    let business = read::business("parent", &body.parent)?;
     let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
     let size = wrong.merge(PageSize::read(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let wanted = wrong.merge(wire::wanted(business, &body));
-    let (size, order, wanted) = wrong.finish((|| Some((size?, order?, wanted?)))())?;
+    let all = (|| Some((business?, size?, order?, wanted?)))();
+    let (business, size, order, wanted) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let question = Question::new(call.rpc(), &session, &body);
     let cursor = question.open(&directory.sealer, &token)?;
@@ -193,11 +196,12 @@ async fn update(
     body: pb::UpdateAccountRequest,
 ) -> Result<pb::UpdateAccountResponse, Error> {
     let given = body.account.clone().unwrap_or_default();
-    let (business, id) = read::name("account.name", ACCOUNTS, &given.name)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("account.name", ACCOUNTS, &given.name));
     let patch = wrong.merge(wire::patch(&given, body.update_mask.as_ref()));
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (patch, request) = wrong.finish((|| Some((patch?, request?)))())?;
+    let all = (|| Some((name?, patch?, request?)))();
+    let ((business, id), patch, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.update_account(&session, id, Some(patch), given.etag, request).await?;
     Ok(pb::UpdateAccountResponse { account: Some(wire::written(business, &written)) })
@@ -244,12 +248,14 @@ async fn add_contacts(
     call: &Call,
     body: pb::AddAccountContactsRequest,
 ) -> Result<pb::AddAccountContactsResponse, Error> {
-    let (business, id) = read::name("parent", ACCOUNTS, &body.parent)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("parent", ACCOUNTS, &body.parent));
+    let business = name.map(|(business, _)| business);
     let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (ids, request) = wrong.finish((|| Some((ids?, request?)))())?;
+    let all = (|| Some((name?, ids?, request?)))();
+    let ((business, id), ids, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.link_account_contacts(&session, id, Link::Add(ids), request).await?;
     Ok(pb::AddAccountContactsResponse { account: Some(wire::written(business, &written)) })
@@ -260,12 +266,14 @@ async fn remove_contacts(
     call: &Call,
     body: pb::RemoveAccountContactsRequest,
 ) -> Result<pb::RemoveAccountContactsResponse, Error> {
-    let (business, id) = read::name("parent", ACCOUNTS, &body.parent)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("parent", ACCOUNTS, &body.parent));
+    let business = name.map(|(business, _)| business);
     let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (ids, request) = wrong.finish((|| Some((ids?, request?)))())?;
+    let all = (|| Some((name?, ids?, request?)))();
+    let ((business, id), ids, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.link_account_contacts(&session, id, Link::Remove(ids), request).await?;
     Ok(pb::RemoveAccountContactsResponse { account: Some(wire::written(business, &written)) })

@@ -147,12 +147,12 @@ async fn batch_check(
     call: &Call,
     body: pb::BatchCheckConsentRequest,
 ) -> Result<pb::BatchCheckConsentResponse, Error> {
-    let business = read::business("parent", &body.parent)?;
     let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
     let channel = required(&mut wrong, "channel", Channel::from_wire(body.channel));
     let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
     let ids = wrong.merge(ids);
-    let (channel, ids) = wrong.finish((|| Some((channel?, ids?)))())?;
+    let (business, channel, ids) = wrong.finish((|| Some((business?, channel?, ids?)))())?;
     let session = session(directory, call, business).await?;
     let checks = directory.check(&session, call.caller(), channel, &ids).await?;
     let checks = body.contacts.into_iter().zip(checks);

@@ -109,8 +109,10 @@ async fn batch_get(
     call: &Call,
     body: pb::BatchGetContactsRequest,
 ) -> Result<pb::BatchGetContactsResponse, Error> {
-    let business = read::business("parent", &body.parent)?;
-    let ids = read::names("names", CONTACTS, business, &body.names, MAX_BATCH)?;
+    let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
+    let ids = wrong.merge(read::names("names", CONTACTS, business, &body.names, MAX_BATCH));
+    let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let contacts = directory.contacts(&session, &ids).await?;
     let seen = directory.seen(&session, call.caller(), contacts).await?;

@@ -113,11 +113,11 @@ async fn create(
     call: &Call,
     body: pb::CreateLeadRequest,
 ) -> Result<pb::CreateLeadResponse, Error> {
-    let business = read::business("parent", &body.parent)?;
     let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
     let new = wrong.merge(wire::new_lead(business, body.lead.as_ref()));
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (new, request) = wrong.finish((|| Some((new?, request?)))())?;
+    let (business, new, request) = wrong.finish((|| Some((business?, new?, request?)))())?;
     let session = session(directory, call, business).await?;
     let written = directory.create_lead(&session, new, request).await?;
     Ok(pb::CreateLeadResponse { lead: Some(wire::written(business, &written)) })
@@ -139,8 +139,10 @@ async fn batch_get(
     call: &Call,
     body: pb::BatchGetLeadsRequest,
 ) -> Result<pb::BatchGetLeadsResponse, Error> {
-    let business = read::business("parent", &body.parent)?;
-    let ids = read::names("names", LEADS, business, &body.names, MAX_BATCH)?;
+    let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
+    let ids = wrong.merge(read::names("names", LEADS, business, &body.names, MAX_BATCH));
+    let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let found = directory.leads(&session, &ids).await?;
     let leads = found.iter().map(|lead| wire::lead(business, lead)).collect();
@@ -178,12 +180,13 @@ async fn search(
 ) -> Result<pb::SearchLeadsResponse, Error> {
     let token = std::mem::take(&mut body.page_token);
     let asked = std::mem::take(&mut body.page_size);
-    let business = read::business("parent", &body.parent)?;
     let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
     let size = wrong.merge(PageSize::read(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let wanted = wrong.merge(wire::wanted(business, &body));
-    let (size, order, wanted) = wrong.finish((|| Some((size?, order?, wanted?)))())?;
+    let all = (|| Some((business?, size?, order?, wanted?)))();
+    let (business, size, order, wanted) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let question = Question::new(call.rpc(), &session, &body);
     let cursor = question.open(&directory.sealer, &token)?;
@@ -201,11 +204,13 @@ async fn update(
     body: pb::UpdateLeadRequest,
 ) -> Result<pb::UpdateLeadResponse, Error> {
     let given = body.lead.clone().unwrap_or_default();
-    let (business, id) = read::name("lead.name", LEADS, &given.name)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("lead.name", LEADS, &given.name));
+    let business = name.map(|(business, _)| business);
     let patch = wrong.merge(wire::patch(business, &given, body.update_mask.as_ref()));
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (patch, request) = wrong.finish((|| Some((patch?, request?)))())?;
+    let all = (|| Some((name?, patch?, request?)))();
+    let ((business, id), patch, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.update_lead(&session, id, patch, given.etag, request).await?;
     Ok(pb::UpdateLeadResponse { lead: Some(wire::written(business, &written)) })
@@ -252,12 +257,14 @@ async fn add_contacts(
     call: &Call,
     body: pb::AddLeadContactsRequest,
 ) -> Result<pb::AddLeadContactsResponse, Error> {
-    let (business, id) = read::name("parent", LEADS, &body.parent)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("parent", LEADS, &body.parent));
+    let business = name.map(|(business, _)| business);
     let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (ids, request) = wrong.finish((|| Some((ids?, request?)))())?;
+    let all = (|| Some((name?, ids?, request?)))();
+    let ((business, id), ids, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.link_lead_contacts(&session, id, Link::Add(ids), request).await?;
     Ok(pb::AddLeadContactsResponse { lead: Some(wire::written(business, &written)) })
@@ -268,12 +275,14 @@ async fn remove_contacts(
     call: &Call,
     body: pb::RemoveLeadContactsRequest,
 ) -> Result<pb::RemoveLeadContactsResponse, Error> {
-    let (business, id) = read::name("parent", LEADS, &body.parent)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("parent", LEADS, &body.parent));
+    let business = name.map(|(business, _)| business);
     let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (ids, request) = wrong.finish((|| Some((ids?, request?)))())?;
+    let all = (|| Some((name?, ids?, request?)))();
+    let ((business, id), ids, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.link_lead_contacts(&session, id, Link::Remove(ids), request).await?;
     Ok(pb::RemoveLeadContactsResponse { lead: Some(wire::written(business, &written)) })
@@ -284,11 +293,13 @@ async fn convert(
     call: &Call,
     body: pb::ConvertLeadRequest,
 ) -> Result<pb::ConvertLeadResponse, Error> {
-    let (business, id) = read::name("name", LEADS, &body.name)?;
     let mut wrong = Violations::new();
+    let name = wrong.merge(read::name("name", LEADS, &body.name));
+    let business = name.map(|(business, _)| business);
     let target = wrong.merge(wire::target(business, body.target.as_ref()));
     let request = wrong.merge(request(call, &body.request_id, &body));
-    let (target, request) = wrong.finish((|| Some((target?, request?)))())?;
+    let all = (|| Some((name?, target?, request?)))();
+    let ((business, id), target, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let converted = directory.convert_lead(&session, id, target, body.etag, request);
     let (lead, account) = converted.await?;

@@ -30,6 +30,13 @@ impl ContactName {
         wrong.finish(Some(Self { first, last }))
     }
 
+    /// Reads one part alone, `first_name` or `last_name`, where the other one is not said.
+    pub fn read_part(field: &str, text: &str) -> Result<Option<Personal>, InvalidInput> {
+        let mut wrong = Violations::new();
+        let part = read(&mut wrong, field, text);
+        wrong.finish(Some(part))
+    }
+
     /// What [`read`](Self::read) once gave and a store kept.
     pub const fn restore(first: Option<Personal>, last: Option<Personal>) -> Self {
         Self { first, last }

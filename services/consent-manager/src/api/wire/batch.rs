@@ -26,7 +26,7 @@ pub(in crate::api) fn read(
         0 => wrong.missing("changes"),
         _ => wrong.push(
             "changes",
-            "TOO_MANY_CHANGES",
+            "TOO_MANY",
             Text::new(
                 format!("holds more than {MAX_CHANGES} changes."),
                 format!("มีรายการเกิน {MAX_CHANGES} รายการ"),

@@ -48,13 +48,17 @@ pub fn patch(
     given: &pb::Account,
     mask: Option<&prost_types::FieldMask>,
 ) -> Result<String, InvalidInput> {
-    read::mask(mask, &["display_name"])?;
-    read_title("account.display_name", &given.display_name)
+    let mut wrong = Violations::new();
+    let paths = read::mask(&mut wrong, mask, &["display_name"]);
+    let title = (!paths.is_empty())
+        .then(|| wrong.merge(read_title("account.display_name", &given.display_name)))
+        .flatten();
+    wrong.finish(title)
 }
 
 /// Reads what accounts of `business` are looked for.
 pub fn wanted(
-    business: BusinessId,
+    business: Option<BusinessId>,
     given: &pb::SearchAccountsRequest,
 ) -> Result<Wanted, InvalidInput> {
     let mut wrong = Violations::new();

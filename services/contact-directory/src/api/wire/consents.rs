@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use yinyom_consent::wire::{optional, read_timestamp, required};
 use yinyom_consent::{ACCOUNTS, CONTACTS, Channel, ConsentState, EvidenceMethod, LEADS, Surface};
-use yinyom_kernel::{BusinessId, Etag, InvalidInput, Language, Violations};
+use yinyom_kernel::{BusinessId, Etag, Fault, InvalidInput, Language, Violations};
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::types::v1 as types;
 
@@ -66,15 +66,7 @@ pub fn saying(
     let contact = wrong.take("contact", CONTACTS.parse(&given.contact));
     let business = contact.map(|(business, _)| business);
     let place = place(&mut wrong, business, given.surface, &given.lead, &given.account);
-    let inputs: Vec<_> = given
-        .assignments
-        .iter()
-        .enumerate()
-        .map(|(i, assignment)| assignment_input(&mut wrong, i, assignment))
-        .collect();
-    let unread = inputs.iter().any(Option::is_none);
-    let inputs: Vec<_> = inputs.into_iter().flatten().collect();
-    let assignments = if unread { None } else { wrong.merge(Assignments::read(&inputs, now)) };
+    let assignments = assignments(&mut wrong, &given.assignments, now);
     let evidence = evidence(&mut wrong, given.evidence.as_ref(), now);
     let saying = (|| {
         let (business, contact) = contact?;
@@ -94,16 +86,7 @@ pub fn withdrawal(
     let contact = wrong.take("contact", CONTACTS.parse(&given.contact));
     let business = contact.map(|(business, _)| business);
     let place = place(&mut wrong, business, given.surface, &given.lead, &given.account);
-    let channels: Vec<_> = given
-        .channels
-        .iter()
-        .enumerate()
-        .map(|(i, channel)| {
-            optional(&mut wrong, &format!("channels[{i}]"), Channel::from_wire(*channel))
-        })
-        .collect();
-    let channels: Option<Vec<_>> = channels.into_iter().collect();
-    let withdrawal = channels.and_then(|channels| wrong.merge(Withdrawal::read(&channels)));
+    let withdrawal = channels(&mut wrong, &given.channels);
     let evidence = evidence(&mut wrong, given.evidence.as_ref(), now);
     let saying = (|| {
         let (business, contact) = contact?;
@@ -114,17 +97,60 @@ pub fn withdrawal(
     wrong.finish(saying)
 }
 
-/// The outer `None` is an assignment that holds a number that no enum has.
+/// Reads what each channel shall be. A number that no enum has is told as that, and not as missing.
+fn assignments(
+    wrong: &mut Violations,
+    given: &[pb::ConsentAssignment],
+    now: Timestamp,
+) -> Option<Assignments> {
+    let mut unknown = Violations::new();
+    let inputs: Vec<_> = given
+        .iter()
+        .enumerate()
+        .map(|(i, assignment)| assignment_input(&mut unknown, i, assignment))
+        .collect();
+    merge_unknown(wrong, unknown, Assignments::read(&inputs, now))
+}
+
+/// Reads the channels of a refusal, in the same way.
+fn channels(wrong: &mut Violations, given: &[i32]) -> Option<Withdrawal> {
+    let mut unknown = Violations::new();
+    let mut read = |i, channel| {
+        optional(&mut unknown, &format!("channels[{i}]"), Channel::from_wire(channel)).flatten()
+    };
+    let channels: Vec<_> = (0..).zip(given).map(|(i, channel)| read(i, *channel)).collect();
+    merge_unknown(wrong, unknown, Withdrawal::read(&channels))
+}
+
+/// Takes over what is wrong with something that was read with its `unknown` numbers left unset.
+fn merge_unknown<T>(
+    wrong: &mut Violations,
+    unknown: Violations,
+    read: Result<T, InvalidInput>,
+) -> Option<T> {
+    let unknown = unknown.into_inner();
+    let is_unknown = |field: &str| unknown.iter().any(|violation| violation.field == field);
+    for violation in read.as_ref().err().map(Fault::violations).unwrap_or_default() {
+        if !is_unknown(&violation.field) {
+            wrong.push(violation.field.clone(), violation.reason, violation.text.clone());
+        }
+    }
+    for violation in unknown {
+        wrong.push(violation.field, violation.reason, violation.text);
+    }
+    read.ok()
+}
+
 fn assignment_input(
     wrong: &mut Violations,
     i: usize,
     given: &pb::ConsentAssignment,
-) -> Option<AssignmentInput> {
+) -> AssignmentInput {
     let at = |field: &str| format!("assignments[{i}].{field}");
     let channel = optional(wrong, &at("channel"), Channel::from_wire(given.channel));
     let state = optional(wrong, &at("state"), ConsentState::from_wire(given.state));
     let expires_at = read_timestamp(wrong, &at("expire_time"), given.expire_time.as_ref());
-    Some(AssignmentInput { channel: channel?, state: state?, expires_at })
+    AssignmentInput { channel: channel.flatten(), state: state.flatten(), expires_at }
 }
 
 fn place(
@@ -135,23 +161,9 @@ fn place(
     account: &str,
 ) -> Option<Place> {
     let surface = required(wrong, "surface", Surface::from_wire(surface));
-    let lead = wrong.merge(parent("lead", LEADS, business, lead));
-    let account = wrong.merge(parent("account", ACCOUNTS, business, account));
+    let lead = wrong.merge(read::optional_name("lead", LEADS, business, lead));
+    let account = wrong.merge(read::optional_name("account", ACCOUNTS, business, account));
     wrong.merge(Place::read(Some(surface?), lead?, account?))
-}
-
-/// Reads the page's owner. Whose it must be is not known where the contact's name could not be read.
-fn parent<T: std::str::FromStr<Err = yinyom_kernel::InvalidId>>(
-    field: &str,
-    of: yinyom_kernel::Name,
-    business: Option<BusinessId>,
-    given: &str,
-) -> Result<Option<T>, InvalidInput> {
-    match business {
-        Some(business) => read::optional_name(field, of, business, given),
-        None if given.is_empty() => Ok(None),
-        None => read::name(field, of, given).map(|(_, id)| Some(id)),
-    }
 }
 
 /// Reads evidence; none is as good as empty evidence.
@@ -166,13 +178,15 @@ fn evidence(
     let method = optional(wrong, "evidence.method", EvidenceMethod::from_wire(given.method));
     let claimed_at = read_timestamp(wrong, "evidence.claimed_time", given.claimed_time.as_ref());
     let input = EvidenceInput {
-        method: method?,
+        method: method.flatten(),
         notice_version: &given.notice_version,
         reference: &given.reference,
         note: &given.note,
         claimed_at,
     };
-    wrong.nest("evidence", Evidence::read(&input, now))
+    let read = wrong.nest("evidence", Evidence::read(&input, now));
+    // The rest was read for what else is wrong.
+    method.and(read)
 }
 
 /// Whether marketing may use a channel of a contact.

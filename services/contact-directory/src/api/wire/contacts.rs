@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use yinyom_consent::wire::timestamp;
 use yinyom_consent::{ByChannel, CONTACTS, Channel, wire};
-use yinyom_kernel::{BusinessId, Etag, InvalidInput, Violations};
+use yinyom_kernel::{BusinessId, Etag, InvalidInput, Violations, one_line};
 use yinyom_privacy::{Address, Email, Phone};
 use yinyom_proto::directory::v1 as pb;
 
@@ -125,12 +125,17 @@ pub fn patch(
     given: &pb::Contact,
     mask: Option<&prost_types::FieldMask>,
 ) -> Result<ContactPatch, InvalidInput> {
-    let paths = read::mask(mask, PATHS)?;
-    let has = |path: &str| paths.contains(&path);
     let mut wrong = Violations::new();
+    let paths = read::mask(&mut wrong, mask, PATHS);
+    let has = |path: &str| paths.contains(&path);
     let mut patch = ContactPatch::default();
     if has("external_id") {
         patch.external_id = wrong.nest("contact", ExternalId::read(&given.external_id));
+    }
+    for (path, text) in [("first_name", &given.first_name), ("last_name", &given.last_name)] {
+        if has(path) {
+            wrong.nest("contact", ContactName::read_part(path, text));
+        }
     }
     if has("first_name") || has("last_name") {
         patch.name = Some(NamePatch {
@@ -171,10 +176,8 @@ pub fn wanted(given: &pb::SearchContactsRequest) -> Result<Wanted, InvalidInput>
     let states =
         wire::optional(&mut wrong, "state", yinyom_consent::ConsentState::from_wire(given.state));
     let channel = wire::optional(&mut wrong, "channel", Channel::from_wire(given.channel));
-    let prefix =
-        wrong.take("name_prefix", yinyom_kernel::one_line("name_prefix", &given.name_prefix, 400));
-    let external_id =
-        wrong.take("external_id", yinyom_kernel::one_line("external_id", &given.external_id, 200));
+    let prefix = wrong.merge(one_line("name_prefix", &given.name_prefix, 400));
+    let external_id = wrong.merge(one_line("external_id", &given.external_id, 200));
     let wanted = (|| {
         Some(Wanted {
             name_prefix: prefix?.map(|prefix| search_key(&prefix)),

@@ -42,8 +42,11 @@ pub fn written(business: BusinessId, written: &Written<Lead>) -> pb::Lead {
     }
 }
 
-/// Reads what a new lead of `business` shall be.
-pub fn new_lead(business: BusinessId, given: Option<&pb::Lead>) -> Result<NewLead, InvalidInput> {
+/// Reads what a new lead of `business` shall be; `None` is a business that could not be read.
+pub fn new_lead(
+    business: Option<BusinessId>,
+    given: Option<&pb::Lead>,
+) -> Result<NewLead, InvalidInput> {
     let mut wrong = Violations::new();
     let Some(given) = given else {
         wrong.missing("lead");
@@ -58,13 +61,13 @@ pub fn new_lead(business: BusinessId, given: Option<&pb::Lead>) -> Result<NewLea
 
 /// Reads what of a lead shall change.
 pub fn patch(
-    business: BusinessId,
+    business: Option<BusinessId>,
     given: &pb::Lead,
     mask: Option<&prost_types::FieldMask>,
 ) -> Result<LeadPatch, InvalidInput> {
-    let paths = read::mask(mask, PATHS)?;
-    let has = |path: &str| paths.contains(&path);
     let mut wrong = Violations::new();
+    let paths = read::mask(&mut wrong, mask, PATHS);
+    let has = |path: &str| paths.contains(&path);
     let mut patch = LeadPatch::default();
     if has("title") {
         patch.title = wrong.merge(read_title("lead.title", &given.title));
@@ -79,20 +82,15 @@ pub fn patch(
 }
 
 fn primary_contact(
-    business: BusinessId,
+    business: Option<BusinessId>,
     name: &str,
 ) -> Result<yinyom_kernel::ContactId, InvalidInput> {
-    let (owner, id) = read::name("lead.primary_contact", CONTACTS, name)?;
-    let mut wrong = Violations::new();
-    if owner != business {
-        read::other_business(&mut wrong, "lead.primary_contact");
-    }
-    wrong.finish(Some(id))
+    read::name_in("lead.primary_contact", CONTACTS, business, name)
 }
 
 /// Reads what leads of `business` are looked for.
 pub fn wanted(
-    business: BusinessId,
+    business: Option<BusinessId>,
     given: &pb::SearchLeadsRequest,
 ) -> Result<Wanted, InvalidInput> {
     let mut wrong = Violations::new();
@@ -111,7 +109,7 @@ pub fn wanted(
 
 /// Reads what a lead of `business` is turned into.
 pub fn target(
-    business: BusinessId,
+    business: Option<BusinessId>,
     given: Option<&pb::convert_lead_request::Target>,
 ) -> Result<Target, InvalidInput> {
     use pb::convert_lead_request::Target as Given;

@@ -22,29 +22,37 @@ pub fn name<T: FromStr<Err = InvalidId>>(
     wrong.finish(read)
 }
 
-/// The name of one thing of `business`, or nothing.
+/// The name of one thing of `business`. Where the request's business could not be read, that is told
+/// beside, and whose the thing must be is not known.
+pub fn name_in<T: FromStr<Err = InvalidId>>(
+    field: &str,
+    of: Name,
+    business: Option<BusinessId>,
+    given: &str,
+) -> Result<T, InvalidInput> {
+    let (owner, id) = name(field, of, given)?;
+    let mut wrong = Violations::new();
+    if business.is_some_and(|business| business != owner) {
+        other_business(&mut wrong, field);
+    }
+    wrong.finish(Some(id))
+}
+
+/// Like [`name_in`], or nothing.
 pub fn optional_name<T: FromStr<Err = InvalidId>>(
     field: &str,
     of: Name,
-    business: BusinessId,
+    business: Option<BusinessId>,
     given: &str,
 ) -> Result<Option<T>, InvalidInput> {
-    if given.is_empty() {
-        return Ok(None);
-    }
-    let (owner, id) = name(field, of, given)?;
-    let mut wrong = Violations::new();
-    if owner != business {
-        other_business(&mut wrong, field);
-    }
-    wrong.finish(Some(Some(id)))
+    if given.is_empty() { Ok(None) } else { name_in(field, of, business, given).map(Some) }
 }
 
-/// The names of 1 to `max` things of `business`, all wrong ones told at once.
+/// The names of 1 to `max` things of `business`, all wrong ones told at once; `business` as in [`name_in`].
 pub fn names<T: FromStr<Err = InvalidId>>(
     field: &str,
     of: Name,
-    business: BusinessId,
+    business: Option<BusinessId>,
     given: &[String],
     max: usize,
 ) -> Result<Vec<T>, InvalidInput> {
@@ -52,13 +60,7 @@ pub fn names<T: FromStr<Err = InvalidId>>(
     count(&mut wrong, field, given.len(), max);
     let mut ids = Vec::with_capacity(given.len().min(max));
     for (i, name) in given.iter().take(max).enumerate() {
-        let at = format!("{field}[{i}]");
-        let Some((owner, id)) = wrong.take(at.clone(), of.parse::<T>(name)) else { continue };
-        if owner == business {
-            ids.push(id);
-        } else {
-            other_business(&mut wrong, at);
-        }
+        ids.extend(wrong.merge(name_in(&format!("{field}[{i}]"), of, business, name)));
     }
     wrong.finish(Some(ids))
 }
@@ -85,12 +87,13 @@ pub fn other_business(wrong: &mut Violations, field: impl Into<String>) {
     );
 }
 
-/// The paths of a field mask: some of `allowed`, at least one.
+/// The paths of a field mask: some of `allowed`, at least one. Those that are known are read even where
+/// others are not, so that what is wrong in their fields is told at the same time.
 pub fn mask(
+    wrong: &mut Violations,
     given: Option<&prost_types::FieldMask>,
     allowed: &[&'static str],
-) -> Result<Vec<&'static str>, InvalidInput> {
-    let mut wrong = Violations::new();
+) -> Vec<&'static str> {
     let paths = given.map(|mask| &mask.paths[..]).unwrap_or_default();
     if paths.is_empty() {
         wrong.missing("update_mask");
@@ -109,5 +112,5 @@ pub fn mask(
             ),
         }
     }
-    wrong.finish(Some(read))
+    read
 }
