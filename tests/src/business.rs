@@ -24,7 +24,7 @@ pub struct TestBusiness {
 
 impl House {
     /// Somebody of the caller table: `vendor` (an operator), `mailer` (a service that may see addresses),
-    /// `dashboard` (one that may not).
+    /// `dashboard` (one that may not), `elsewhere` (one that may, in another business than any of ours).
     pub fn named(&self, name: &str) -> Person {
         Person::new(self, String::new(), &self.tokens.named(name))
     }

@@ -31,7 +31,9 @@ const CALLERS: &str = r#"{
             "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges"]},
         {"name": "consent-manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
         {"name": "mailer", "businesses": "*", "rpcs": ["*"], "scopes": ["addresses.read"]},
-        {"name": "dashboard", "businesses": "*", "rpcs": ["*"]}
+        {"name": "dashboard", "businesses": "*", "rpcs": ["*"]},
+        {"name": "elsewhere", "businesses": ["0190a000-0000-7000-8000-000000000001"], "rpcs": ["*"],
+            "scopes": ["addresses.read"]}
     ]
 }"#;
 
@@ -44,7 +46,7 @@ pub struct House {
     pub manager: Channel,
     stop: CancellationToken,
     serving: Vec<JoinHandle<()>>,
-    _databases: [TestDb; 3],
+    databases: [TestDb; 3],
 }
 
 impl House {
@@ -76,7 +78,7 @@ impl House {
             tokens,
             stop,
             serving: Vec::new(),
-            _databases: databases,
+            databases,
         };
         let [on_settings, on_directory, on_manager] = listeners;
         house.serve_settings(on_settings).await;
@@ -144,7 +146,7 @@ impl House {
     }
 
     fn config(&self, of: usize) -> DbConfig {
-        self._databases[of].config().clone()
+        self.databases[of].config().clone()
     }
 
     /// Stops them as a deployment would.

@@ -11,13 +11,17 @@
     reason = "a test that cannot have its house must fail, loudly"
 )]
 
+pub mod ask;
 mod business;
 mod house;
 mod person;
+pub mod raw;
+mod things;
 
 pub use business::{TestBusiness, assign, mask};
 pub use house::{Database, House};
 pub use person::Person;
+pub use things::Things;
 
 use tonic::Status;
 use tonic_types::StatusExt;

@@ -23,6 +23,7 @@ type Wire = InterceptedService<Channel, Bearer>;
 pub struct Person {
     /// `businesses/{business}/members/{member}`; empty for a service or an operator.
     pub name: String,
+    pub bearer: Bearer,
     pub businesses: BusinessServiceClient<Wire>,
     pub settings: ConsentSettingsServiceClient<Wire>,
     pub contacts: ContactServiceClient<Wire>,
@@ -43,6 +44,7 @@ impl Person {
         let to_manager = || InterceptedService::new(house.manager.clone(), bearer.clone());
         Self {
             name,
+            bearer: bearer.clone(),
             businesses: BusinessServiceClient::new(to_settings()),
             settings: ConsentSettingsServiceClient::new(to_settings()),
             contacts: ContactServiceClient::new(to_directory()),

@@ -1,6 +1,12 @@
 //! The help page of the CRM feature (Manage Consent), sentence by sentence, over real connections.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::large_futures,
+    clippy::doc_markdown
+)]
 
 use yinyom_proto::directory::v1 as dir;
 use yinyom_proto::manager::v1 as man;
@@ -89,11 +95,11 @@ async fn who_sees(business: &TestBusiness) {
     {
         business.say(&contact.name, Channel::Phone, state).await;
         for (who, person) in business.people() {
-            let sees = user_sees || matches!(who, "owner" | "admin" | "listed");
+            let visible = user_sees || matches!(who, "owner" | "admin" | "listed");
             let seen = get(&person, &contact.name).await;
             assert_eq!(
                 seen.phones[0].value,
-                if sees { PHONE } else { PHONE_MASK },
+                if visible { PHONE } else { PHONE_MASK },
                 "{who} {state:?}"
             );
             assert_eq!(seen.phones[0].consent_state(), state);

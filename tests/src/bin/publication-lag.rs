@@ -4,7 +4,12 @@
 //! them, one change after another. A reader asks the manager over and over until the change is there, so what is
 //! printed includes one whole question to the manager.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails is none")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::large_futures,
+    reason = "a measurement that fails is none"
+)]
 
 use std::time::Duration;
 
@@ -39,8 +44,11 @@ async fn measure(database: Database, changes: usize) {
     let (mut lags, mut questions) = (Vec::new(), Vec::new());
     for i in 0..changes {
         let contact = &contacts[i % CONTACTS];
-        let state =
-            if i / CONTACTS % 2 == 0 { ConsentState::Granted } else { ConsentState::Denied };
+        let state = if (i / CONTACTS).is_multiple_of(2) {
+            ConsentState::Granted
+        } else {
+            ConsentState::Denied
+        };
         let set = assign(contact, &[(Channel::Phone, state)]);
         let set = owner.consents.set_contact_consents(set).await.expect("it is recorded");
         let returned = Instant::now();

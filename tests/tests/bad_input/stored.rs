@@ -1,0 +1,65 @@
+//! Everything that a business has stored, in all three services.
+
+use yinyom_proto::directory::v1 as dir;
+use yinyom_proto::manager::v1 as man;
+use yinyom_proto::settings::v1 as set;
+use yinyom_tests::eventually;
+
+use crate::World;
+
+/// What the owner reads when every change has reached the ledger.
+#[derive(Debug, PartialEq)]
+pub struct Stored {
+    contacts: Vec<dir::Contact>,
+    leads: Vec<dir::Lead>,
+    accounts: Vec<dir::Account>,
+    business: Option<set::Business>,
+    settings: Option<set::ConsentSettings>,
+    members: Vec<set::Member>,
+    viewers: Vec<set::Viewer>,
+    ledger: Vec<man::LedgerEntry>,
+    businesses: usize,
+}
+
+impl Stored {
+    pub async fn read(world: &World) -> Self {
+        let (mut owner, parent) = (world.ours.owner.clone(), world.ours.name.clone());
+        let asked = dir::GetOutboxStatusRequest { parent: parent.clone() };
+        let mut outbox = owner.outbox.clone();
+        let settled = eventually(
+            async || outbox.get_outbox_status(asked.clone()).await.unwrap().into_inner(),
+            |status| status.backlog == 0,
+        );
+        assert_eq!(settled.await.quarantined, []);
+        let page_size = 1_000;
+        let contacts =
+            dir::ListContactsRequest { parent: parent.clone(), page_size, ..Default::default() };
+        let leads =
+            dir::ListLeadsRequest { parent: parent.clone(), page_size, ..Default::default() };
+        let accounts =
+            dir::ListAccountsRequest { parent: parent.clone(), page_size, ..Default::default() };
+        let members =
+            set::ListMembersRequest { parent: parent.clone(), page_size, ..Default::default() };
+        let viewers =
+            set::ListViewersRequest { parent: parent.clone(), page_size, ..Default::default() };
+        let business = set::GetBusinessRequest { name: parent.clone() };
+        let settings = set::GetConsentSettingsRequest { name: format!("{parent}/consentSettings") };
+        let ledger = man::ListConsentChangesRequest { parent, page_size, ..Default::default() };
+        let businesses = set::ListBusinessesRequest { page_size, ..Default::default() };
+        let mut vendor = world.house.named("vendor").businesses;
+        let businesses = vendor.list_businesses(businesses).await.unwrap().into_inner();
+        let business = owner.businesses.get_business(business).await.unwrap().into_inner();
+        let settings = owner.settings.get_consent_settings(settings).await.unwrap().into_inner();
+        Self {
+            contacts: owner.contacts.list_contacts(contacts).await.unwrap().into_inner().contacts,
+            leads: owner.leads.list_leads(leads).await.unwrap().into_inner().leads,
+            accounts: owner.accounts.list_accounts(accounts).await.unwrap().into_inner().accounts,
+            business: business.business,
+            settings: settings.consent_settings,
+            members: owner.businesses.list_members(members).await.unwrap().into_inner().members,
+            viewers: owner.settings.list_viewers(viewers).await.unwrap().into_inner().viewers,
+            ledger: owner.ledger.list_consent_changes(ledger).await.unwrap().into_inner().entries,
+            businesses: businesses.businesses.len(),
+        }
+    }
+}
