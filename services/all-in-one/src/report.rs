@@ -6,6 +6,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use yinyom_proto::directory::v1::GetOutboxStatusRequest;
+use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_proto::manager::v1::{
     ChannelSummary, GetConsentSummaryRequest, GetConsentSummaryResponse, GetConsentTrendRequest,
@@ -75,6 +77,10 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
     let connection = manager.by(session.token(), session.language())?;
     let mut reports = ReportServiceClient::new(connection);
     let parent = session.business().to_owned();
+    // Before the summary: what does not wait now is in it.
+    let waiting = waiting(&session, &parent).await.map_or_else(String::new, |changes| {
+        format!("\n{changes} changes are still on their way to the ledger; ask again shortly.\n")
+    });
     let summary = reports
         .get_consent_summary(GetConsentSummaryRequest { parent: parent.clone() })
         .await
@@ -92,8 +98,18 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
         .map_err(|status| manager.error("The trend", &status))?
         .into_inner();
     let table = table(&parent, &summary, &trend.time_zone);
-    crate::say(&format!("{table}\n{}", chart(&trend, args.granularity)));
+    crate::say(&format!("{table}\n{}{waiting}", chart(&trend, args.granularity)));
     Ok(())
+}
+
+/// How many changes the directory has committed that the ledger does not have yet. `None` if there are none, or if
+/// the directory does not say: that is for owner and admins, and a report does not need it.
+async fn waiting(session: &Session, parent: &str) -> Option<i64> {
+    let directory = session.directory(None).ok()?;
+    let connection = directory.by(session.token(), session.language()).ok()?;
+    let request = GetOutboxStatusRequest { parent: parent.to_owned() };
+    let status = OutboxServiceClient::new(connection).get_outbox_status(request).await.ok()?;
+    Some(status.into_inner().backlog).filter(|backlog| *backlog > 0)
 }
 
 fn table(business: &str, summary: &GetConsentSummaryResponse, zone: &str) -> String {
