@@ -109,6 +109,22 @@ impl House {
         Directory::new(db, clock, policies, self.keys.clone(), relay.handle(), sealer)
     }
 
+    /// Lets the owner of another business in, which the same directory serves.
+    pub async fn neighbour(&self) -> Session {
+        let business = BusinessId::generate();
+        let owner = Caller::Member { business, member: MemberId::generate() };
+        let member = PolicyMember { role: Role::Owner, listed: false, protection_officer: false };
+        self.settings.say(Policy {
+            business,
+            revision: 1,
+            time_zone: "Asia/Bangkok".to_owned(),
+            rules: Rules::INITIAL,
+            members: HashMap::from([(owner.member().unwrap(), member)]),
+        });
+        self.policies.renew().await.unwrap();
+        Session::open(&self.directory, &owner, business).await.unwrap()
+    }
+
     /// A service that may open every business.
     pub fn service(scopes: &[ServiceScope]) -> Caller {
         Caller::Service(Arc::new(ServiceEntry {
