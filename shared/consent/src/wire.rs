@@ -1,7 +1,7 @@
 //! The words and the change in protobuf. Zero («the caller forgot») reads as `None`.
 
 use jiff::Timestamp;
-use yinyom_kernel::{BusinessId, Text, Violations};
+use yinyom_kernel::{BusinessId, EARLIEST, Text, Violations};
 use yinyom_proto::manager::v1 as manager;
 use yinyom_proto::types::v1 as types;
 
@@ -126,7 +126,7 @@ pub fn read_timestamp(
         .contains(&given.nanos)
         .then(|| given.seconds.checked_mul(1_000_000)?.checked_add(i64::from(given.nanos) / 1_000));
     let read = micros.flatten().and_then(|micros| Timestamp::from_microsecond(micros).ok());
-    if read.is_none_or(|at| at < Timestamp::MIN) {
+    if read.is_none_or(|at| at < EARLIEST) {
         let text = Text::new("is no instant of the calendar.", "ไม่ใช่เวลาที่มีอยู่จริง");
         wrong.push(field, "INVALID_TIMESTAMP", text);
     }

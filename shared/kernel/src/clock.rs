@@ -19,6 +19,9 @@ pub trait Clock: Send + Sync + 'static {
 /// A clock that is handed around.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// The earliest instant that a protobuf timestamp can say: 0001-01-01T00:00:00Z.
+pub const EARLIEST: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+
 /// The machine's clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

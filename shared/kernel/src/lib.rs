@@ -12,7 +12,7 @@ mod page;
 mod scope;
 mod text;
 
-pub use clock::{Clock, ManualClock, SharedClock, SystemClock, from_micros};
+pub use clock::{Clock, EARLIEST, ManualClock, SharedClock, SystemClock, from_micros};
 pub use etag::{Etag, EtagMismatch};
 pub use fault::{Code, Fault, InvalidInput, Violation, Violations};
 pub use ids::{AccountId, BusinessId, ContactId, InvalidId, LeadId, MemberId, PointId, RequestId};

@@ -83,12 +83,24 @@ pub fn free_text(field: &str, text: &str, max: usize) -> Result<Option<String>, 
     check(field, text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
+/// Zero-width spaces, byte order marks, and marks that turn the direction of writing. Not the joiners, which words
+/// of some languages need.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{202A}'..='\u{202E}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
+
 fn check(
     field: &str,
     text: &str,
     max: usize,
     forbidden: impl Fn(char) -> bool,
 ) -> Result<Option<String>, InvalidInput> {
+    // Exports are full of them, and two texts that look alike should be alike.
+    let text: String = text.chars().filter(|c| !is_invisible(*c)).collect();
     let text = text.trim();
     let mut wrong = Violations::new();
     if text.chars().any(forbidden) {

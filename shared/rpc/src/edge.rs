@@ -258,8 +258,9 @@ impl Record {
             return;
         }
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // A caller's fault is no error of ours (STACK T8): the log says the code and goes on.
-        if code == Code::Ok {
+        // A caller's fault is no error of ours (STACK T8): the log says the code and goes on. Nor is it news that a
+        // caller went away.
+        if matches!(code, Code::Ok | Code::Cancelled) {
             tracing::debug!(rpc = self.name, ?code, micros, "answered");
         } else {
             tracing::info!(rpc = self.name, ?code, micros, "answered");

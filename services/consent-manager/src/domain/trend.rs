@@ -203,7 +203,9 @@ fn day(zone: &TimeZone, at: Timestamp) -> Date {
 
 /// The first instant of a day. Where the clock is put forward over midnight, that is when it was.
 fn midnight(zone: &TimeZone, date: Date) -> Result<Timestamp, TrendError> {
-    zone.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| TrendError::OutsideCalendar)
+    let midnight = zone.to_timestamp(date.at(0, 0, 0, 0)).ok();
+    // What protobuf's timestamps can say: from the year 1 on.
+    midnight.filter(|at| *at >= yinyom_kernel::EARLIEST).ok_or(TrendError::OutsideCalendar)
 }
 
 fn back(granularity: Granularity, date: Date) -> Result<Date, TrendError> {

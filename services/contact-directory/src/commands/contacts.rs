@@ -1,9 +1,9 @@
 //! Contacts: create, read, list, change, delete.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
-use yinyom_consent::{ByChannel, Surface};
+use yinyom_consent::{Actor, ByChannel, Surface};
 use yinyom_db::Tx;
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{ContactId, PointId};
@@ -19,6 +19,10 @@ use crate::domain::points::{Point, WantedPoint, channel_of, plan};
 use crate::domain::{Contact, Outcome, View, delete, expiry, guard, import, surface};
 use crate::store::find::Wanted;
 use crate::store::{BusinessKeys, contacts, find, leads, refused};
+
+/// Who records what nobody said.
+static DIRECTORY: LazyLock<Actor> =
+    LazyLock::new(|| Actor::Service { name: "contact-directory".to_owned() });
 
 /// Who a new contact shall be.
 #[derive(Debug, Clone)]
@@ -161,6 +165,9 @@ impl Directory {
                 let mut events = Vec::new();
                 let change = change_of(&owned, &keys, now);
                 if let Some(external_id) = patch.external_id {
+                    // Whoever could shift the key of a refused contact could have its address imported anew.
+                    let has_address = contact.has_address();
+                    guard::refuse_masked(owned.view(), &contact.consents, has_address, now)?;
                     refuse_taken(&mut tx, external_id.as_ref(), Some(id)).await?;
                     contact.external_id = external_id;
                 }
@@ -305,8 +312,14 @@ pub(crate) fn settle(change: &Change<'_>, contact: &mut Contact) -> Result<Vec<E
     match expiry::settle(&contact.consents, change.now) {
         None => Ok(Vec::new()),
         Some(outcome) => {
-            // Nobody said this, so it rests on nobody's evidence.
-            let change = Change { evidence: None, parent: None, ..change.clone() };
+            // Nobody said this: it happened by itself, and whoever comes next only finds it.
+            let change = Change {
+                actor: &DIRECTORY,
+                surface: Surface::Api,
+                evidence: None,
+                parent: None,
+                ..change.clone()
+            };
             Ok(vec![record(&change, contact, outcome)?])
         }
     }
@@ -386,6 +399,15 @@ impl Points<'_> {
             let refused = refused::refused(tx, keys, &addresses).await?;
             *coming.get_mut(channel) =
                 Coming { any: !addresses.is_empty(), refused: !refused.is_empty() };
+            let leaves = |point: &&Point| {
+                plan.removed.contains(&point.id) || plan.changed.iter().any(|c| c.id == point.id)
+            };
+            if delete::keeps_refusal(contact.consents.get(channel), now) {
+                // Else the refusal would be forgotten once the contact is deleted without it.
+                let left: Vec<_> =
+                    contact.points.iter().filter(leaves).map(|p| &p.address).collect();
+                refused::keep(tx, keys, &left, now.as_microsecond()).await?;
+            }
             contacts::remove_points(tx, contact.id, &plan.removed).await?;
             let added = (plan.added.iter().cloned())
                 .map(|address| Point { id: PointId::generate(), address });

@@ -37,7 +37,7 @@ pub(super) fn gone(consents: &ByChannel<Consent>, now: Timestamp) -> Vec<Channel
 
 /// A refusal outlives the contact where it stands, and where it was taken back without a yes: else a
 /// deletion and an old file would together make the grant that the file alone is refused.
-fn keeps_refusal(consent: &Consent, now: Timestamp) -> bool {
+pub fn keeps_refusal(consent: &Consent, now: Timestamp) -> bool {
     match consent.state_at(now) {
         ConsentState::Denied => true,
         ConsentState::NotSet => consent.ever_refused(),

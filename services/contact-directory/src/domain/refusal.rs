@@ -79,8 +79,8 @@ impl Fault for Refusal {
                 "หน้าที่ระบุในคำขอไม่ตรงกับที่มาของการเปลี่ยนแปลง: คุณใช้หน้านั้นไม่ได้ หรือผู้ติดต่อไม่ได้อยู่ในหน้านั้น",
             ),
             Self::ImportNotAllowed => Text::new(
-                "Imports are for the owner, admins, users on the viewer list and services.",
-                "การนำเข้าข้อมูลทำได้เฉพาะเจ้าของธุรกิจ ผู้ดูแล ผู้ใช้ในรายชื่อผู้ที่อนุญาตให้เห็นข้อมูล และระบบบริการ",
+                "Imports are for the owner, admins, users on the viewer list and services that may see addresses.",
+                "การนำเข้าข้อมูลทำได้เฉพาะเจ้าของธุรกิจ ผู้ดูแล ผู้ใช้ในรายชื่อผู้ที่อนุญาตให้เห็นข้อมูล และระบบบริการที่มีสิทธิ์เห็นข้อมูล",
             ),
             Self::HiddenAddresses => Text::new(
                 "The answer rests on addresses that may be masked to you.",

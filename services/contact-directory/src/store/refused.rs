@@ -41,6 +41,45 @@ pub async fn refused(
         .collect())
 }
 
+/// Which of these names and addresses a contact has together whose channel refuses: one that is `DENIED`, or was and has
+/// not said yes since. Names are case-folded.
+pub async fn refused_by_namesakes(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    named: &[(String, &Address)],
+) -> Result<HashSet<(String, Address)>, DbError> {
+    if named.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let indexes: Vec<_> = named.iter().map(|(_, address)| keys.blind_index(address)).collect();
+    let places = tx
+        .scoped(
+            "SELECT batch.place FROM {rows}
+             JOIN contact_points p ON p.business_id = $1 AND p.channel = batch.channel
+                 AND p.blind_index = batch.blind_index
+             JOIN contacts c ON c.business_id = $1 AND c.contact_id = p.contact_id
+                 AND c.sort_name = batch.sort_name
+             WHERE (p.channel = 1
+                     AND (c.phone_state = 3 OR (c.phone_state <> 2 AND c.phone_refused_before)))
+                OR (p.channel = 2
+                     AND (c.email_state = 3 OR (c.email_state <> 2 AND c.email_refused_before)))",
+        )
+        .rows(
+            Rows::new()
+                .ints("place", 0..i64::try_from(named.len()).unwrap_or(i64::MAX))
+                .texts("sort_name", named.iter().map(|(name, _)| &name[..]))
+                .ints("channel", named.iter().map(|(_, a)| i64::from(channel_of(a).code())))
+                .bytes("blind_index", indexes.iter().map(|index| &index[..])),
+        )
+        .scalars::<i64>()
+        .await?;
+    Ok(places
+        .into_iter()
+        .filter_map(|place| named.get(usize::try_from(place).ok()?))
+        .map(|(name, address)| (name.clone(), (*address).clone()))
+        .collect())
+}
+
 /// Keeps that `addresses` were refused.
 pub async fn keep(
     tx: &mut Tx,

@@ -21,6 +21,8 @@ pub struct Known {
     pub by_fingerprint: HashMap<[u8; 32], ContactId>,
     /// What deleted contacts refused of the rows' addresses.
     pub refused: HashSet<Address>,
+    /// What contacts refuse, by their case-folded name: of the rows' names and addresses.
+    pub refused_by_namesakes: HashSet<(String, Address)>,
     /// By case-folded name.
     pub accounts: HashMap<String, AccountId>,
     pub links: HashSet<(AccountId, ContactId)>,
@@ -65,6 +67,13 @@ pub async fn load(
     let ids: Vec<_> = found.iter().map(|contact| contact.id).collect();
     let addresses: Vec<_> = rows.iter().flat_map(|row| &row.person.addresses).collect();
     let refused = refused::refused(tx, keys, &addresses).await?;
+    let named: Vec<_> = (rows.iter())
+        .flat_map(|row| {
+            let name = row.person.name.sort_key().into_inner();
+            row.person.addresses.iter().map(move |address| (name.clone(), address))
+        })
+        .collect();
+    let refused_by_namesakes = refused::refused_by_namesakes(tx, keys, &named).await?;
     let account_ids: Vec<_> = accounts.values().copied().collect();
     let links = import::links(tx, &account_ids, &ids).await?.into_iter().collect();
     let with_leads = rows.iter().any(|row| row.person.lead.is_some());
@@ -78,6 +87,7 @@ pub async fn load(
         by_fingerprint,
         contacts: found.into_iter().map(|contact| (contact.id, contact)).collect(),
         refused,
+        refused_by_namesakes,
         accounts,
         links,
         leads: leads.iter().map(LeadKey::from).collect(),

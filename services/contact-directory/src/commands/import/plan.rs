@@ -16,7 +16,8 @@ use crate::commands::accounts::new_account;
 use crate::commands::contacts::{NewContact, fresh};
 use crate::commands::{Change, record};
 use crate::domain::carry::Coming;
-use crate::domain::contact::search_key;
+use crate::domain::contact::{ContactName, search_key};
+use crate::domain::delete::keeps_refusal;
 use crate::domain::evidence::Evidence;
 use crate::domain::import::{Weighed, Word, identity, known_contact, new_contact};
 use crate::domain::lead::{Account, Lead};
@@ -86,6 +87,7 @@ impl<'a> Plan<'a> {
             }
         };
         self.keep_fingerprint(fingerprint, id);
+        self.keep_refusals(id);
         let linked = person.account.is_some_and(|account| self.link(account, id));
         let led = person.lead.is_some_and(|lead| self.lead(lead, id));
         if became == Became::Unchanged && (linked || led) {
@@ -111,7 +113,8 @@ impl<'a> Plan<'a> {
         };
         let mut contact = fresh(self.change.keys, new, self.change.now);
         contact.revision = 1;
-        let refused = ByChannel::from_fn(|channel| self.refused(&person.addresses, channel));
+        let refused =
+            ByChannel::from_fn(|channel| self.refused(&person.name, &person.addresses, channel));
         let Weighed { words, outcomes } = new_contact(refused, person.says, self.change.now);
         self.record(&mut contact, outcomes, said_at)?;
         let id = contact.id;
@@ -133,19 +136,23 @@ impl<'a> Plan<'a> {
         let id = contact.id;
         let coming = ByChannel::from_fn(|channel| Coming {
             any: added.iter().any(|address| channel_of(address) == channel),
-            refused: self.refused(&added, channel),
+            refused: self.refused(&contact.name, &added, channel),
         });
         let now = self.change.now;
         let Weighed { words, outcomes } =
             known_contact(&contact.consents, coming, person.says, now);
         // A fingerprint holds the name: a row that was matched by it has nothing new to say of that. If the
         // contact is called otherwise, somebody has mended it since, or the row writes it in another case.
-        let renames = person.external_id.is_some() && contact.name != person.name;
+        // A part that the row leaves empty says nothing.
+        let first = person.name.first().or(contact.name.first()).cloned();
+        let last = person.name.last().or(contact.name.last()).cloned();
+        let name = ContactName::restore(first, last);
+        let renames = person.external_id.is_some() && contact.name != name;
         if !renames && added.is_empty() && outcomes.is_empty() {
             return Ok((Became::Unchanged, id, words));
         }
         if renames {
-            contact.name = person.name.clone();
+            contact.name = name;
         }
         self.record(&mut contact, outcomes, said_at)?;
         let is_new = self.created.contains(&id);
@@ -169,9 +176,27 @@ impl<'a> Plan<'a> {
         Ok((Became::Updated, id, words))
     }
 
-    /// Whether a deleted contact refused one of `addresses` in that channel.
-    fn refused(&self, addresses: &[Address], channel: Channel) -> bool {
-        addresses.iter().any(|a| channel_of(a) == channel && self.known.refused.contains(a))
+    /// Whether a deleted contact refused one of `addresses` in that channel, or one of the same name did: that is the
+    /// same person under another key, whose refusal a file must not get around.
+    fn refused(&self, name: &ContactName, addresses: &[Address], channel: Channel) -> bool {
+        let name = name.sort_key().into_inner();
+        addresses.iter().filter(|address| channel_of(address) == channel).any(|address| {
+            self.known.refused.contains(address)
+                || self.known.refused_by_namesakes.contains(&(name.clone(), address.clone()))
+        })
+    }
+
+    /// Remembers what a contact refuses by now, for the rows that follow.
+    fn keep_refusals(&mut self, id: ContactId) {
+        let Some(contact) = self.known.contacts.get(&id) else { return };
+        let name = contact.name.sort_key().into_inner();
+        let refuses = |point: &&Point| {
+            let consent = contact.consents.get(channel_of(&point.address));
+            keeps_refusal(consent, self.change.now)
+        };
+        let refused = contact.points.iter().filter(refuses);
+        let refused: Vec<_> = refused.map(|p| (name.clone(), p.address.clone())).collect();
+        self.known.refused_by_namesakes.extend(refused);
     }
 
     /// What the row says rests on what it claims; what merely follows from it rests on nothing.

@@ -10,7 +10,7 @@ use yinyom_testkit::{TestDb, both_databases};
 
 use super::{
     ABSENT, DENIED, EMAIL, GRANTED, MAIL, ONE, PHONE, TWO, causes, create, delete, everything,
-    grant_for, saying, update, why,
+    grant_for, no_points, points, saying, update, why,
 };
 use crate::support::House;
 
@@ -19,7 +19,23 @@ both_databases!(MIGRATIONS =>
     a_grant_that_ran_out_is_recorded_before_the_deletion,
     a_leads_primary_contact_stays,
     the_same_person_is_somebody_else_afterwards,
+    a_refused_address_that_left_before_is_kept_too,
 );
+
+async fn a_refused_address_that_left_before_is_kept_too(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let contact = saying(&house, &[ONE, MAIL], &[(PHONE, DENIED), (EMAIL, GRANTED)]).await;
+    update(&house, &house.owner, contact.id, points(&[(None, TWO)])).await.unwrap();
+    update(&house, &house.owner, contact.id, no_points(PHONE)).await.unwrap();
+    update(&house, &house.owner, contact.id, no_points(EMAIL)).await.unwrap();
+    delete(&house, &house.owner, contact.id).await.unwrap();
+    let kept = "SELECT COUNT(*) FROM refused_addresses WHERE business_id = $1";
+    assert_eq!(house.count(kept).await, 2, "both numbers; the e-mail was never refused");
+    for number in [ONE, TWO] {
+        let again = create(&house, "Somchai", &[number]).await;
+        assert_eq!(again.consents.phone.state, DENIED);
+    }
+}
 
 async fn what_was_deleted_leaves_its_refusals_alone(db: TestDb) {
     let house = House::on(db.handle()).await;
@@ -91,5 +107,5 @@ async fn the_same_person_is_somebody_else_afterwards(db: TestDb) {
     let back = create(&house, "Somchai", &[ONE]).await;
     assert_ne!(back.id, gone.id);
     assert_eq!(back.consent_seq, 1, "a ledger of its own");
-    assert_eq!(why(update(&house, &house.owner, gone.id, super::no_points(PHONE)).await), ABSENT);
+    assert_eq!(why(update(&house, &house.owner, gone.id, no_points(PHONE)).await), ABSENT);
 }

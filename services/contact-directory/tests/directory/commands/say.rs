@@ -163,6 +163,8 @@ async fn a_grant_that_ran_out_is_recorded_first_as_a_change_of_its_own(db: TestD
     assert_eq!((change.channel, change.from, change.to), (PHONE, Some(GRANTED), Some(NOT_SET)));
     assert_eq!(change.expires_at, granted.consents.phone.expires_at);
     assert!(expired.evidence_commitment.is_none() && set.evidence_commitment.is_some());
+    let nobody = Actor::Service { name: "contact-directory".to_owned() };
+    assert_eq!(expired.actor, nobody, "whoever comes next has not ended the grant");
 }
 
 async fn a_word_on_what_has_changed_since_is_refused(db: TestDb) {

@@ -6,7 +6,9 @@ use contact_directory::commands::import::Became::{Created, Unchanged, Updated};
 use yinyom_consent::Channel;
 use yinyom_testkit::{TestDb, both_databases};
 
-use super::{GRANTED, ONE, TWO, With, became, contact, import, row, wrong};
+use yinyom_proto::directory::v1::ImportRow;
+
+use super::{DENIED, GRANTED, ONE, TWO, With, became, contact, import, row, wrong};
 use crate::support::House;
 
 async fn a_file_that_is_imported_twice_changes_nothing_the_second_time(db: TestDb) {
@@ -47,6 +49,55 @@ async fn an_external_id_finds_its_contact_whatever_else_the_row_says(db: TestDb)
     for known in [row("somchai").phone(ONE), row("Somchay").phone(ONE).phone(TWO)] {
         assert_eq!(became(&import(&house, &[known]).await), [Some(Unchanged)]);
     }
+}
+
+/// One person under another key is a new contact, and what they refused stays refused: a file that was renumbered, that
+/// lacks a column or has an id at last must not get around it.
+async fn another_key_gets_nobody_around_a_refusal(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let somchai = || row("Somchai").phone(ONE);
+    import(&house, &[somchai().id("OLD-1").says(DENIED)]).await;
+    for twin in [
+        somchai().id("NEW-1").says(GRANTED),
+        somchai().email("somchai@example.com").says(GRANTED),
+        row("SOMCHAI").phone(ONE).phone(TWO).says(GRANTED),
+    ] {
+        let imported = import(&house, std::slice::from_ref(&twin)).await;
+        assert_eq!(became(&imported), [Some(Created)]);
+        assert_eq!(became(&import(&house, &[twin]).await), [Some(Unchanged)]);
+    }
+    // Also within one file, whichever row comes first says no.
+    let rows = [
+        row("Somsri").id("S-1").phone(TWO).says(DENIED),
+        row("Somsri").id("S-2").phone(TWO).says(GRANTED),
+    ];
+    import(&house, &rows).await;
+    for contact in house.contacts().await {
+        assert_eq!(
+            contact.consents.phone.state.to_wire(),
+            DENIED as i32,
+            "{:?}",
+            contact.external_id
+        );
+    }
+    // A family shares a phone: consent is each one's own.
+    import(&house, &[row("Malee").phone(ONE).says(GRANTED)]).await;
+    let granted = house
+        .contacts()
+        .await
+        .iter()
+        .filter(|c| c.consents.phone.state.to_wire() == GRANTED as i32)
+        .count();
+    assert_eq!(granted, 1);
+}
+
+async fn an_empty_cell_takes_no_name_away(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let whole = ImportRow { last_name: "Jaidee".to_owned(), ..row("Somchai").id("C-1") };
+    import(&house, &[whole]).await;
+    assert_eq!(became(&import(&house, &[row("Somchai").id("C-1")]).await), [Some(Unchanged)]);
+    let [found] = &house.contacts().await[..] else { panic!("one contact") };
+    assert_eq!(found.name.display().expose(), "Somchai Jaidee");
 }
 
 async fn an_external_id_that_is_new_is_somebody_new(db: TestDb) {
@@ -187,6 +238,8 @@ async fn a_contact_never_has_more_addresses_than_it_may(db: TestDb) {
 both_databases!(MIGRATIONS =>
     a_file_that_is_imported_twice_changes_nothing_the_second_time,
     an_external_id_finds_its_contact_whatever_else_the_row_says,
+    another_key_gets_nobody_around_a_refusal,
+    an_empty_cell_takes_no_name_away,
     an_external_id_that_is_new_is_somebody_new,
     nobody_is_matched_by_an_address_alone,
     an_old_row_does_not_undo_what_somebody_mended,

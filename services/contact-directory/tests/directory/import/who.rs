@@ -15,18 +15,20 @@ fn refused(result: Result<Vec<RowResult>, Error>) -> (Code, &'static str) {
     (error.code(), error.reason())
 }
 
-async fn owner_admin_listed_users_and_services_import_and_nobody_else(db: TestDb) {
+async fn owner_admin_listed_users_and_scoped_services_import_and_nobody_else(db: TestDb) {
     let house = House::on(db.handle()).await;
     let scoped = House::service(&[ServiceScope::AddressesRead]);
     let unscoped = House::service(&[]);
-    for (i, caller) in
-        [&house.owner, &house.admin, &house.listed, &scoped, &unscoped].into_iter().enumerate()
+    for (i, caller) in [&house.owner, &house.admin, &house.listed, &scoped].into_iter().enumerate()
     {
         by(&house, caller, &[row(&format!("Row {i}"))]).await.unwrap();
     }
     let stored = house.contacts().await.len();
-    let refusal = refused(by(&house, &house.user, &[row("Somchai")]).await);
-    assert_eq!(refusal, (Code::PermissionDenied, "IMPORT_NOT_ALLOWED"));
+    // A service that sees masks could find out a hidden number by importing guesses until nothing changes.
+    for caller in [&house.user, &unscoped] {
+        let refusal = refused(by(&house, caller, &[row("Somchai")]).await);
+        assert_eq!(refusal, (Code::PermissionDenied, "IMPORT_NOT_ALLOWED"));
+    }
     let stranger = Caller::Member { business: house.business, member: MemberId::generate() };
     let foreign =
         Caller::Member { business: BusinessId::generate(), member: house.owner.member().unwrap() };
@@ -51,18 +53,18 @@ async fn who_loses_the_right_imports_no_further_batch(db: TestDb) {
     assert_eq!(house.contacts().await.len(), 1);
 }
 
-async fn without_a_lease_no_member_imports_and_a_service_does(db: TestDb) {
+async fn without_a_lease_no_member_imports_and_a_scoped_service_does(db: TestDb) {
     let house = House::on(db.handle()).await;
     by(&house, &house.owner, &[row("One").phone(ONE)]).await.unwrap();
     house.lapse();
     let refusal = refused(by(&house, &house.owner, &[row("Two")]).await);
     assert_eq!(refusal, (Code::Unavailable, "POLICY_UNAVAILABLE"));
-    by(&house, &House::service(&[]), &[row("Three")]).await.unwrap();
+    by(&house, &House::service(&[ServiceScope::AddressesRead]), &[row("Three")]).await.unwrap();
     assert_eq!(house.contacts().await.len(), 2);
 }
 
 both_databases!(MIGRATIONS =>
-    owner_admin_listed_users_and_services_import_and_nobody_else,
+    owner_admin_listed_users_and_scoped_services_import_and_nobody_else,
     who_loses_the_right_imports_no_further_batch,
-    without_a_lease_no_member_imports_and_a_service_does,
+    without_a_lease_no_member_imports_and_a_scoped_service_does,
 );
