@@ -12,6 +12,7 @@ mod error;
 pub mod import;
 pub mod leads;
 pub mod outbox;
+mod points;
 mod record;
 mod request;
 mod session;

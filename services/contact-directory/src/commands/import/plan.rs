@@ -190,13 +190,14 @@ impl<'a> Plan<'a> {
     fn keep_refusals(&mut self, id: ContactId) {
         let Some(contact) = self.known.contacts.get(&id) else { return };
         let name = contact.name.sort_key().into_inner();
-        let refuses = |point: &&Point| {
-            let consent = contact.consents.get(channel_of(&point.address));
-            keeps_refusal(consent, self.change.now)
-        };
-        let refused = contact.points.iter().filter(refuses);
-        let refused: Vec<_> = refused.map(|p| (name.clone(), p.address.clone())).collect();
-        self.known.refused_by_namesakes.extend(refused);
+        let kept: Vec<_> = (contact.points.iter())
+            .filter(|point| {
+                let consent = contact.consents.get(channel_of(&point.address));
+                keeps_refusal(consent, self.change.now)
+            })
+            .map(|point| (name.clone(), point.address.clone()))
+            .collect();
+        self.known.refused_by_namesakes.extend(kept);
     }
 
     /// What the row says rests on what it claims; what merely follows from it rests on nothing.
