@@ -52,17 +52,20 @@ pub async fn refused_by_namesakes(
         return Ok(HashSet::new());
     }
     let indexes: Vec<_> = named.iter().map(|(_, address)| keys.blind_index(address)).collect();
+    // `CROSS JOIN` keeps SQLite from starting at the contacts.
     let places = tx
         .scoped(
             "SELECT batch.place FROM {rows}
-             JOIN contact_points p ON p.business_id = $1 AND p.channel = batch.channel
-                 AND p.blind_index = batch.blind_index
-             JOIN contacts c ON c.business_id = $1 AND c.contact_id = p.contact_id
-                 AND c.sort_name = batch.sort_name
-             WHERE (p.channel = 1
-                     AND (c.phone_state = 3 OR (c.phone_state <> 2 AND c.phone_refused_before)))
-                OR (p.channel = 2
-                     AND (c.email_state = 3 OR (c.email_state <> 2 AND c.email_refused_before)))",
+             CROSS JOIN contact_points p
+             CROSS JOIN contacts c
+             WHERE p.business_id = $1 AND p.channel = batch.channel
+               AND p.blind_index = batch.blind_index
+               AND c.business_id = $1 AND c.contact_id = p.contact_id
+               AND c.sort_name = batch.sort_name
+               AND ((p.channel = 1
+                       AND (c.phone_state = 3 OR (c.phone_state <> 2 AND c.phone_refused_before)))
+                 OR (p.channel = 2
+                       AND (c.email_state = 3 OR (c.email_state <> 2 AND c.email_refused_before))))",
         )
         .rows(
             Rows::new()
