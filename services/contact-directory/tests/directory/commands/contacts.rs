@@ -1,9 +1,14 @@
 //! Creating and changing contacts.
 
+use std::collections::HashMap;
+
 use contact_directory::MIGRATIONS;
 use contact_directory::commands::contacts::{ContactPatch, NamePatch, NewContact};
+use contact_directory::domain::Contact;
+use contact_directory::domain::import::identity;
 use contact_directory::domain::order::{Order, OrderKey};
 use contact_directory::store::find::Wanted;
+use contact_directory::store::refused;
 use yinyom_consent::{Cause, ConsentState};
 use yinyom_kernel::{Clock, Code, ContactId, Etag};
 use yinyom_testkit::{TestDb, both_databases};
@@ -25,6 +30,7 @@ both_databases!(MIGRATIONS =>
     nobody_reaches_another_businesss_contact,
     several_are_read_all_or_none,
     pages_cover_everybody_once,
+    an_import_finds_a_contact_by_what_it_was_and_what_it_is,
 );
 
 const TAKEN: (Code, &str) = (Code::AlreadyExists, "EXTERNAL_ID_TAKEN");
@@ -195,4 +201,21 @@ async fn pages_cover_everybody_once(db: TestDb) {
     found.sort_unstable();
     everybody.sort_unstable();
     assert_eq!(found, everybody);
+}
+
+async fn an_import_finds_a_contact_by_what_it_was_and_what_it_is(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let was = create(&house, "Somchai", &[ONE]).await;
+    let is = update(&house, &house.owner, was.id, named("Somsak")).await.unwrap();
+    let is_at = update(&house, &house.owner, was.id, super::points(&[(None, super::TWO)])).await;
+    let keys = house.keys.of(&house.db, house.scope(), 0).await.unwrap();
+    let fingerprint = |contact: &Contact| {
+        let addresses: Vec<_> = contact.points.iter().map(|point| point.address.clone()).collect();
+        identity(keys.index(), &contact.name, &addresses)
+    };
+    let expected = [was, is, is_at.unwrap()].map(|contact| (fingerprint(&contact), contact.id));
+    let wanted = expected.map(|(fingerprint, _)| fingerprint);
+    let mut tx = house.db.read(house.scope()).await.unwrap();
+    let found = refused::by_fingerprint(&mut tx, &wanted).await.unwrap();
+    assert_eq!(found, HashMap::from(expected));
 }
