@@ -134,7 +134,7 @@ async fn take(
     now: Timestamp,
 ) -> Result<(Vec<(Receipt, RowResult)>, Vec<ContactId>), Error> {
     let rows: Vec<_> = lines.into_iter().map(|line| Row::of(line, keys, now)).collect();
-    let known = load::load(tx, keys, &rows).await?;
+    let known = load::load(tx, keys, &rows, now).await?;
     let change = Change { surface: Surface::Import, ..change_of(session, keys, now) };
     let mut plan = Plan::new(change, known);
     let mut results = Vec::with_capacity(rows.len());

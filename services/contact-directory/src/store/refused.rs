@@ -42,11 +42,12 @@ pub async fn refused(
 }
 
 /// Which of these names and addresses a contact has together whose channel refuses: one that is `DENIED`, or was and has
-/// not said yes since. Names are case-folded.
+/// not said yes since; a yes that has run out by `now` (microseconds) is none. Names are case-folded.
 pub async fn refused_by_namesakes(
     tx: &mut Tx,
     keys: &BusinessKeys,
     named: &[(String, &Address)],
+    now: i64,
 ) -> Result<HashSet<(String, Address)>, DbError> {
     if named.is_empty() {
         return Ok(HashSet::new());
@@ -62,11 +63,12 @@ pub async fn refused_by_namesakes(
                AND p.blind_index = batch.blind_index
                AND c.business_id = $1 AND c.contact_id = p.contact_id
                AND c.sort_name = batch.sort_name
-               AND ((p.channel = 1
-                       AND (c.phone_state = 3 OR (c.phone_state <> 2 AND c.phone_refused_before)))
-                 OR (p.channel = 2
-                       AND (c.email_state = 3 OR (c.email_state <> 2 AND c.email_refused_before))))",
+               AND ((p.channel = 1 AND (c.phone_state = 3 OR (c.phone_refused_before
+                       AND (c.phone_state <> 2 OR c.phone_expires_at <= $2))))
+                 OR (p.channel = 2 AND (c.email_state = 3 OR (c.email_refused_before
+                       AND (c.email_state <> 2 OR c.email_expires_at <= $2)))))",
         )
+        .bind(now)
         .rows(
             Rows::new()
                 .ints("place", 0..i64::try_from(named.len()).unwrap_or(i64::MAX))

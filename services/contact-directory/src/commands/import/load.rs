@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use yinyom_db::Tx;
 use yinyom_kernel::{AccountId, ContactId};
 use yinyom_privacy::Address;
@@ -58,6 +59,7 @@ pub async fn load(
     tx: &mut Tx,
     keys: &BusinessKeys,
     rows: &[Result<Row, (Rejection, Option<InvalidInput>)>],
+    now: Timestamp,
 ) -> Result<Known, Error> {
     let rows: Vec<&Row> = rows.iter().flatten().collect();
     import::take_turn(tx).await?;
@@ -73,7 +75,8 @@ pub async fn load(
             row.person.addresses.iter().map(move |address| (name.clone(), address))
         })
         .collect();
-    let refused_by_namesakes = refused::refused_by_namesakes(tx, keys, &named).await?;
+    let refused_by_namesakes =
+        refused::refused_by_namesakes(tx, keys, &named, now.as_microsecond()).await?;
     let account_ids: Vec<_> = accounts.values().copied().collect();
     let links = import::links(tx, &account_ids, &ids).await?.into_iter().collect();
     let with_leads = rows.iter().any(|row| row.person.lead.is_some());

@@ -3,16 +3,19 @@
 use std::collections::{HashMap, HashSet};
 
 use contact_directory::MIGRATIONS;
+use contact_directory::domain::Consent;
 use contact_directory::store::{contacts, refused};
+use yinyom_consent::ConsentState::{Denied, Granted, NotSet};
 use yinyom_privacy::Address;
 use yinyom_testkit::{TestDb, both_databases};
 
-use super::{Store, address, contact, unit};
+use super::{Store, That, address, contact, said, unit, until};
 
 both_databases!(MIGRATIONS =>
     a_refused_address_is_known_again_in_its_business_alone,
     an_address_that_is_refused_again_keeps_its_first_time,
     two_units_that_keep_the_same_refusals_never_wait_for_each_other,
+    a_namesakes_refusal_is_one_until_it_says_yes_and_again_when_that_runs_out,
     the_first_contact_keeps_a_fingerprint_as_long_as_it_is_there,
 );
 
@@ -101,4 +104,59 @@ async fn the_first_contact_keeps_a_fingerprint_as_long_as_it_is_there(db: TestDb
     });
     let found = refused::by_fingerprint(&mut store.read().await, &wanted).await.unwrap();
     assert_eq!(found, HashMap::from([(shared, second), (own, second)]));
+}
+
+/// Whether or not somebody has recorded that a yes ran out.
+async fn a_namesakes_refusal_is_one_until_it_says_yes_and_again_when_that_runs_out(db: TestDb) {
+    const NOW: i64 = 5_000_000;
+    let store = Store::over(db);
+    let after_no = |consent| Consent { refused_before: true, ..consent };
+    let recorded = Consent { state: NotSet, ..until(NOW) };
+    let cases = [
+        (said(Denied), true),
+        (said(NotSet), false),
+        (said(Granted), false),
+        (until(NOW), false),
+        (after_no(said(NotSet)), true),
+        (after_no(said(Granted)), false),
+        (after_no(until(NOW + 1)), false),
+        (after_no(until(NOW)), true),
+        (after_no(recorded), true),
+        (recorded, false),
+    ];
+    let (phone, email) = (address("0812345671"), address("one@example.com"));
+    let mut people = Vec::new();
+    for (n, (consent, _)) in cases.iter().enumerate() {
+        let person =
+            |of: &str| contact(&format!("{of} {n}"), "").at("0812345671").at("one@example.com");
+        people.push(person("Phone").says(*consent, said(Granted)));
+        people.push(person("Mail").says(said(Granted), *consent));
+    }
+    store.put(&people.iter().collect::<Vec<_>>()).await;
+    let keys = store.keys().await;
+    let mut tx = store.read().await;
+    for (n, (consent, refuses)) in cases.iter().enumerate() {
+        let (one, other) = (format!("phone {n}"), format!("mail {n}"));
+        let asked = [
+            (one.clone(), &phone),
+            (one.clone(), &email),
+            (other.clone(), &phone),
+            (other.clone(), &email),
+        ];
+        let found = refused::refused_by_namesakes(&mut tx, &keys, &asked, NOW).await.unwrap();
+        let expected = [(one, phone.clone()), (other, email.clone())];
+        let expected = if *refuses { HashSet::from(expected) } else { HashSet::new() };
+        assert_eq!(found, expected, "{consent:?}");
+    }
+    // Another name, another address, another business: none of them is the same person.
+    let absent = address("0899999999");
+    let asked = [("nobody".to_owned(), &phone), ("phone 0".to_owned(), &absent)];
+    let found = refused::refused_by_namesakes(&mut tx, &keys, &asked, NOW).await.unwrap();
+    assert_eq!(found, HashSet::new());
+    let found = refused::refused_by_namesakes(&mut tx, &keys, &[], NOW).await.unwrap();
+    assert_eq!(found, HashSet::new());
+    let mut there = store.db.read(store.there).await.unwrap();
+    let asked = [("phone 0".to_owned(), &phone)];
+    let found = refused::refused_by_namesakes(&mut there, &keys, &asked, NOW).await.unwrap();
+    assert_eq!(found, HashSet::new());
 }
