@@ -328,4 +328,16 @@ mod tests {
         assert!(ConsentState::from_wire(-1).is_err());
         assert!(ConsentState::from_wire(65_537).is_err());
     }
+
+    #[test]
+    fn an_instant_before_the_year_1_is_none() {
+        let read = |seconds| {
+            let mut wrong = Violations::new();
+            let given = prost_types::Timestamp { seconds, nanos: 0 };
+            let _ = read_timestamp(&mut wrong, "at", Some(&given));
+            wrong.is_empty()
+        };
+        assert!(read(EARLIEST.as_second()));
+        assert!(!read(EARLIEST.as_second() - 1));
+    }
 }

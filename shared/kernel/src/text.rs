@@ -122,3 +122,16 @@ fn check(
     }
     wrong.finish(Some((!text.is_empty()).then(|| text.to_owned())))
 }
+
+#[cfg(test)]
+mod invisible {
+    use super::one_line;
+
+    #[test]
+    fn what_cannot_be_seen_is_neither_a_text_nor_part_of_one() {
+        let read = |text| one_line("name", text, 10);
+        assert_eq!(read("\u{200B}\u{FEFF}"), Ok(None));
+        assert_eq!(read("\u{FEFF}สม\u{200B}ชาย\u{202E}"), Ok(Some("สมชาย".to_owned())));
+        assert_eq!(read("a\u{200D}b"), Ok(Some("a\u{200D}b".to_owned())), "joiners stay");
+    }
+}
