@@ -10,6 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let _failpoints = yinyom_failpoints::Scenario::from_environment();
     match all_in_one::run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {

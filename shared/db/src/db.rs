@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, PgPool, SqlitePool};
 use tracing::Instrument;
+use yinyom_failpoints::{Point, reached};
 use yinyom_kernel::Scope;
 
 use crate::changes::{Changes, Listener};
@@ -207,11 +208,8 @@ impl Db {
         // Waits for the `Tx` in case `work` handed it to a task that still runs.
         let mut state = state.lock().await;
         match result {
-            Ok(Ok(done)) => Ok(match state.commit().await {
-                Ok(()) => {
-                    state.announcements.iter().for_each(|topic| self.notify(topic));
-                    Ok(done.into_inner())
-                }
+            Ok(Ok(done)) => Ok(match self.commit(&mut state).await {
+                Ok(()) => Ok(done.into_inner()),
                 Err(error) => Err(error.into()),
             }),
             Ok(Err(error)) => {
@@ -223,6 +221,17 @@ impl Db {
                 Err(panic)
             }
         }
+    }
+
+    async fn commit(&self, state: &mut State) -> Result<(), DbError> {
+        if let Err(cut) = reached(Point::BeforeCommit).await {
+            state.rollback().await;
+            return Err(cut.into());
+        }
+        state.commit().await?;
+        reached(Point::AfterCommit).await?;
+        state.announcements.iter().for_each(|topic| self.notify(topic));
+        Ok(())
     }
 
     /// Reads about one business. Each statement sees what was committed when it began, so two

@@ -49,6 +49,12 @@ impl DbError {
     }
 }
 
+impl From<yinyom_failpoints::Cut> for DbError {
+    fn from(_: yinyom_failpoints::Cut) -> Self {
+        Self::unavailable("a failpoint says so")
+    }
+}
+
 /// What kind of constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Constraint {

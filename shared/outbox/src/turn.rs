@@ -8,6 +8,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use yinyom_db::DbError;
+use yinyom_failpoints::{Point, reached};
 use yinyom_kernel::{BusinessId, Scope};
 
 use crate::relay::Engine;
@@ -161,6 +162,7 @@ impl<S: Sink> Engine<S> {
         while let Some(first) = events.first() {
             match self.deliver(business, events.clone()).await {
                 Ok(outcomes) => {
+                    reached(Point::AfterSend).await.map_err(DbError::from)?;
                     let mut verdict = judge(&events, &outcomes, &attempts);
                     events = mem::take(&mut verdict.narrower);
                     sent.more |= verdict.more;

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
 use uuid::Uuid;
-use yinyom_db::Tx;
+use yinyom_db::{DbError, Tx};
+use yinyom_failpoints::{Point, reached};
 use yinyom_identity::Caller;
 use yinyom_kernel::{BusinessId, ContactId, Fault};
 use yinyom_privacy::MasterKeys;
@@ -53,6 +54,7 @@ pub async fn record(
             tx.done::<_, StoreError>(judged.results)
         })
         .await?;
+    reached(Point::AfterIngest).await.map_err(DbError::from)?;
     for result in &judged {
         let outcome = match result.outcome {
             Outcome::Recorded => "recorded",

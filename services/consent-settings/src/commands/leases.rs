@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 use yinyom_db::{Db, DbError};
+use yinyom_failpoints::{Point, reached};
 use yinyom_kernel::SharedClock;
 use yinyom_policy::Renewal;
 
@@ -111,6 +112,9 @@ impl Leases {
     ///
     /// Does not fail: what cannot be read is waited out.
     pub async fn settled(&self, revision: Revision) {
+        if reached(Point::LeaseWait).await.is_err() {
+            return;
+        }
         let until = self.clock.since_boot() + Lease::DURATION;
         let mut applied = self.db.listen(APPLIED);
         loop {
