@@ -83,9 +83,17 @@ impl App {
         listener: TcpListener,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
+        self.serve_with(|server| server.serve(listener, stop)).await
+    }
+
+    /// Like [`App::serve`], where `serve` says on what and until when.
+    pub async fn serve_with<F>(self, serve: impl FnOnce(Server) -> F) -> Result<(), ServeError>
+    where
+        F: Future<Output = Result<(), ServeError>>,
+    {
         let after = CancellationToken::new();
         let lease = tokio::spawn(self.manager.policies.clone().keep_lease(after.clone()));
-        let served = self.server.serve(listener, stop).await;
+        let served = serve(self.server).await;
         after.cancel();
         let _ = lease.await;
         self.manager.db.close().await;

@@ -88,8 +88,16 @@ impl App {
         listener: TcpListener,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
+        self.serve_with(|server| server.serve(listener, stop)).await
+    }
+
+    /// Like [`App::serve`], where `serve` says on what and until when.
+    pub async fn serve_with<F>(self, serve: impl FnOnce(Server) -> F) -> Result<(), ServeError>
+    where
+        F: Future<Output = Result<(), ServeError>>,
+    {
         let served = tokio::select! {
-            served = self.server.serve(listener, stop) => served,
+            served = serve(self.server) => served,
             () = keep_tidy(&self.commands) => Ok(()),
         };
         self.db.close().await;

@@ -1,7 +1,10 @@
 //! Which database, and how much of it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use futures::future::BoxFuture;
 
 /// How to reach a database. Everything but the address has a default that suits one service replica.
 #[derive(Clone)]
@@ -18,7 +21,16 @@ pub struct DbConfig {
     pub statement_timeout: Duration,
     /// What a commit on SQLite survives.
     pub durability: Durability,
+    /// Who is asked before the database is. Nobody, but in a simulation.
+    pub gate: Option<Gate>,
 }
+
+/// Lets one unit of work, or one read, pass to the database: at once or later. The [`Pass`] is given
+/// back when its work has ended. In a simulation, simulated time stands still while passes are out.
+pub type Gate = Arc<dyn Fn() -> BoxFuture<'static, Pass> + Send + Sync>;
+
+/// What a [`Gate`] gives out. Dropped when the work has ended.
+pub type Pass = Box<dyn Send + Sync>;
 
 /// What an acknowledged write on SQLite survives. PostgreSQL's own setting decides there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +52,7 @@ impl DbConfig {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             durability: Durability::default(),
+            gate: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use yinyom_failpoints::{Point, reached};
 use yinyom_kernel::Scope;
 
 use crate::changes::{Changes, Listener};
+use crate::config::{Gate, Pass};
 use crate::migrations::{Migrations, OpenError, run};
 use crate::session::Idle;
 use crate::tx::{Done, State, Tx};
@@ -28,6 +29,7 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     pools: Pools,
     changes: Changes,
+    gate: Option<Gate>,
     /// Where `sqlite::memory:` lives. Removed when this is dropped.
     _directory: Option<tempfile::TempDir>,
 }
@@ -42,6 +44,7 @@ impl Db {
     ///
     /// `sqlite::memory:` is a file in a temporary directory, so that readers see what is written.
     pub async fn connect(config: &DbConfig, migrations: &Migrations) -> Result<Self, OpenError> {
+        let _pass = pass(config.gate.as_ref()).await;
         let scheme = config.url.split(':').next().unwrap_or_default();
         match scheme {
             "sqlite" => Self::connect_sqlite(config, migrations).await,
@@ -88,6 +91,7 @@ impl Db {
         Ok(Self(Arc::new(Inner {
             pools: Pools::Sqlite { writer, readers },
             changes: Changes::in_process(),
+            gate: config.gate.clone(),
             _directory: directory,
         })))
     }
@@ -122,7 +126,8 @@ impl Db {
             .connect_lazy_with(options);
         let changes = Changes::across_processes(writers.clone(), listening);
         let pools = Pools::Postgres { writers, readers };
-        Ok(Self(Arc::new(Inner { pools, changes, _directory: None })))
+        let gate = config.gate.clone();
+        Ok(Self(Arc::new(Inner { pools, changes, gate, _directory: None })))
     }
 
     /// Runs a unit of work about one business: all of it happens, or nothing.
@@ -176,9 +181,10 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
+        let pass = pass(self.0.gate.as_ref()).await;
         let idle = self.idle_writer().await?;
         let db = self.clone();
-        let unit = async move { db.run_unit(idle, scope, work).await };
+        let unit = async move { db.run_unit(idle, pass, scope, work).await };
         match tokio::spawn(unit.in_current_span()).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -190,6 +196,7 @@ impl Db {
     async fn run_unit<T, E, F, Fut>(
         &self,
         idle: Idle,
+        pass: Option<Pass>,
         scope: Option<Scope>,
         work: F,
     ) -> std::thread::Result<Result<T, E>>
@@ -202,7 +209,7 @@ impl Db {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
-        let state = State::of(session, self.is_postgres(), scope);
+        let state = State::of(session, self.is_postgres(), scope, pass);
         let tx = Tx { state: Arc::clone(&state).lock_owned().await };
         let result = AssertUnwindSafe(async move { work(tx).await }).catch_unwind().await;
         // Waits for the `Tx` in case `work` handed it to a task that still runs.
@@ -248,19 +255,21 @@ impl Db {
     }
 
     async fn read_with(&self, scope: Option<Scope>) -> Result<Tx, DbError> {
+        let pass = pass(self.0.gate.as_ref()).await;
         let session = self.idle_reader().await?.read();
-        let state = State::of(session, self.is_postgres(), scope);
+        let state = State::of(session, self.is_postgres(), scope, pass);
         Ok(Tx { state: state.lock_owned().await })
     }
 
     /// Like [`Db::read`], but all statements see one moment: a consent state and the addresses that
     /// it speaks of must not be from two. Costs two more round trips on PostgreSQL.
     pub async fn snapshot(&self, scope: Scope) -> Result<Tx, DbError> {
+        let pass = pass(self.0.gate.as_ref()).await;
         let idle = self.idle_reader().await?;
         // In a task because a `begin` must not be cancelled (TRAPS 5).
         let begun = tokio::spawn(idle.begin_snapshot().in_current_span()).await;
         let session = begun.map_err(|_| DbError::unavailable("the process is going down"))??;
-        let state = State::of(session, self.is_postgres(), Some(scope));
+        let state = State::of(session, self.is_postgres(), Some(scope), pass);
         Ok(Tx { state: state.lock_owned().await })
     }
 
@@ -318,6 +327,13 @@ impl Db {
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.is_postgres() { "Db(PostgreSQL)" } else { "Db(SQLite)" })
+    }
+}
+
+async fn pass(gate: Option<&Gate>) -> Option<Pass> {
+    match gate {
+        Some(gate) => Some(gate().await),
+        None => None,
     }
 }
 

@@ -79,7 +79,7 @@ mod session;
 mod tx;
 
 pub use changes::Listener;
-pub use config::{DbConfig, Durability};
+pub use config::{DbConfig, Durability, Gate, Pass};
 pub use db::Db;
 pub use error::{Cause, Constraint, DbError, Violated};
 pub use list::{Item, Rows};

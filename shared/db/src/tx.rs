@@ -8,6 +8,7 @@ use uuid::Uuid;
 use yinyom_kernel::Scope;
 
 use crate::DbError;
+use crate::config::Pass;
 use crate::query::Query;
 use crate::session::Session;
 
@@ -41,10 +42,17 @@ pub(crate) struct State {
     /// A request was begun and has no outcome yet.
     pub(crate) unanswered: bool,
     pub(crate) announcements: Vec<&'static str>,
+    /// Given back last, when the session is.
+    _pass: Option<Pass>,
 }
 
 impl State {
-    pub(crate) fn of(session: Session, postgres: bool, scope: Option<Scope>) -> Arc<Mutex<Self>> {
+    pub(crate) fn of(
+        session: Session,
+        postgres: bool,
+        scope: Option<Scope>,
+        pass: Option<Pass>,
+    ) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             session: Some(session),
             postgres,
@@ -52,6 +60,7 @@ impl State {
             failed: false,
             unanswered: false,
             announcements: Vec::new(),
+            _pass: pass,
         }))
     }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
+use hyper::rt::{Read, Write};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tower::{Service, ServiceExt};
+use tower::{BoxError, Service, ServiceExt};
 use yinyom_identity::TokenSource;
 use yinyom_kernel::Language;
 
@@ -55,20 +56,40 @@ pub struct ConnectError(String);
 /// Prepares a connection, within a tokio runtime. It is made at the first call and made again when
 /// it breaks.
 pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
+    let channel = endpoint(config)?.connect_lazy();
+    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+}
+
+/// Like [`connect`], over whatever `connector` opens for the endpoint's address.
+pub fn connect_with<C>(
+    config: &ClientConfig,
+    tokens: TokenSource,
+    connector: C,
+) -> Result<Connection, ConnectError>
+where
+    C: Service<Uri> + Send + 'static,
+    C::Response: Read + Write + Send + Unpin,
+    C::Future: Send,
+    C::Error: Send,
+    BoxError: From<C::Error>,
+{
+    let channel = endpoint(config)?.connect_with_connector_lazy(connector);
+    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+}
+
+fn endpoint(config: &ClientConfig) -> Result<Endpoint, ConnectError> {
     let wrong = || ConnectError(config.endpoint.clone());
     let endpoint = Endpoint::from_shared(config.endpoint.clone()).map_err(|_| wrong())?;
     // `7071` would pass as a host, and `https` without TLS would fail at each call.
     if endpoint.uri().authority().is_none() || endpoint.uri().scheme_str() != Some("http") {
         return Err(wrong());
     }
-    let channel = endpoint
+    Ok(endpoint
         .connect_timeout(config.connect_timeout)
         .http2_keep_alive_interval(config.keepalive_interval)
         .keep_alive_timeout(config.keepalive_timeout)
         .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
-        .connect_lazy();
-    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+        .tcp_nodelay(true))
 }
 
 /// What a generated client is made of: `ContactServiceClient::new(connection)`. Cheap to clone;

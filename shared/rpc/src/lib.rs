@@ -29,7 +29,7 @@ mod shape;
 mod status;
 
 pub use call::Call;
-pub use client::{ClientConfig, ConnectError, Connection, connect};
+pub use client::{ClientConfig, ConnectError, Connection, connect, connect_with};
 pub use edge_fault::EdgeFault;
 pub use methods::access_gaps;
 pub use request_id::REQUEST_ID;

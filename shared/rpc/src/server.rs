@@ -4,13 +4,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::Stream;
 use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::Service;
@@ -133,16 +135,32 @@ impl Server {
         self.health.clone()
     }
 
-    /// Serves until `shutdown` is cancelled and then until calls have ended: health says "not
-    /// serving", the linger passes, no new connections are taken, streams are told
-    /// ([`crate::Call::draining`]), and what has not ended by the limit is answered `UNAVAILABLE`.
-    ///
-    /// Fails before it serves if the access table does not fit the services.
+    /// [Serves](Self::serve_with_incoming) what comes in at `listener`, in clear.
     pub async fn serve(
-        mut self,
+        self,
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        self.serve_with_incoming(incoming, shutdown).await
+    }
+
+    /// Serves the connections that `incoming` yields, whatever carries them, until `shutdown` is
+    /// cancelled and then until calls have ended: health says "not serving", the linger passes, no
+    /// new connections are taken, streams are told ([`crate::Call::draining`]), and what has not
+    /// ended by the limit is answered `UNAVAILABLE`. An error in `incoming` is one connection that
+    /// did not come about.
+    ///
+    /// Fails before it serves if the access table does not fit the services.
+    pub async fn serve_with_incoming<I, IO>(
+        mut self,
+        incoming: I,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError>
+    where
+        I: Stream<Item = std::io::Result<IO>>,
+        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let gaps = access_gaps(self.descriptors, &self.services, self.access);
         if !gaps.is_empty() {
             return Err(ServeError::AccessTable(gaps));
@@ -170,7 +188,6 @@ impl Server {
             tokio::time::sleep(linger).await;
             begin.cancel();
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let mut serving = std::pin::pin!(
             builder(&self.config).serve_with_incoming_shutdown(edge, incoming, stopping)
         );
