@@ -44,6 +44,7 @@ fn entry(name: &str, rpcs: &[&str], scopes: &[ServiceScope]) -> ServiceEntry {
         businesses: Businesses::All,
         rpcs: rpcs.iter().map(|rpc| (*rpc).to_owned()).collect(),
         scopes: scopes.iter().copied().collect(),
+        spiffe_ids: None,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
@@ -11,7 +10,7 @@ use yinyom_policy::Policies;
 use yinyom_privacy::MasterKeys;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
 use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
-use yinyom_rpc::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -76,14 +75,14 @@ impl App {
         &self.manager
     }
 
-    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database. Meanwhile
-    /// it keeps the policy lease, for the last calls, too.
+    /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes
+    /// the database. Meanwhile it keeps the policy lease, for the last calls, too.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        incoming: impl Into<Incoming>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        self.serve_with(|server| server.serve(listener, stop)).await
+        self.serve_with(|server| server.serve(incoming, stop)).await
     }
 
     /// Like [`App::serve`], where `serve` says on what and until when.

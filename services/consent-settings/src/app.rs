@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
@@ -12,7 +11,7 @@ use yinyom_privacy::MasterKeys;
 use yinyom_proto::settings::v1::business_service_server::BusinessServiceServer;
 use yinyom_proto::settings::v1::consent_settings_service_server::ConsentSettingsServiceServer;
 use yinyom_proto::settings::v1::policy_service_server::PolicyServiceServer;
-use yinyom_rpc::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -82,13 +81,14 @@ impl App {
         &self.commands
     }
 
-    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database.
+    /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes
+    /// the database.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        incoming: impl Into<Incoming>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        self.serve_with(|server| server.serve(listener, stop)).await
+        self.serve_with(|server| server.serve(incoming, stop)).await
     }
 
     /// Like [`App::serve`], where `serve` says on what and until when.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yinyom_db::{Db, DbConfig, Migrations, OpenError, idempotency};
 use yinyom_identity::Authenticator;
@@ -17,7 +16,7 @@ use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
 use yinyom_proto::directory::v1::import_service_server::ImportServiceServer;
 use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
-use yinyom_rpc::{Connection, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Connection, Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -82,18 +81,18 @@ impl App {
         Ok(Self { policies, clock, relay, server, db })
     }
 
-    /// Serves on `listener` until `stop`, then until calls have ended, and closes the database. Meanwhile it
-    /// keeps the policy lease and relays changes to the ledger.
+    /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes the
+    /// database. Meanwhile it keeps the policy lease and relays changes to the ledger.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        incoming: impl Into<Incoming>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
         let after = CancellationToken::new();
         let relay = tokio::spawn(self.relay.run(after.clone()));
         let lease = tokio::spawn(self.policies.keep_lease(after.clone()));
         let served = tokio::select! {
-            served = self.server.serve(listener, stop) => served,
+            served = self.server.serve(incoming, stop) => served,
             () = keep_tidy(&self.db, &self.clock) => Ok(()),
         };
         // The last calls have been answered by now; what they committed still goes out, or waits on disk.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::{AuthError, Caller, CallerTable, Claims, TokenVerifier, Why};
+use crate::{AuthError, Caller, CallerTable, Claims, SpiffeId, TokenVerifier, Why};
 
 /// Knows whose tokens to take and which services and operators exist.
 pub struct Authenticator {
@@ -28,27 +28,31 @@ impl Authenticator {
         self.callers.store(Arc::new(callers));
     }
 
-    /// Who calls, by the values of a call's `authorization` header. Two values are refused: which of
-    /// them counts would depend on who reads them.
+    /// Who calls, by the values of a call's `authorization` header, and by the workload that has proved that it is at the
+    /// other end of the connection. Two values are refused: which of them counts would depend on who reads them.
     pub fn authenticate<'a>(
         &self,
         authorization: impl IntoIterator<Item = &'a [u8]>,
+        peer: Option<&SpiffeId>,
     ) -> Result<Caller, AuthError> {
         let mut values = authorization.into_iter();
         let value = values.next().ok_or(AuthError(Why::NoToken))?;
         if values.next().is_some() {
             return Err(AuthError(Why::Malformed));
         }
-        self.caller(self.verifier.verify(bearer(value)?)?)
+        self.caller(self.verifier.verify(bearer(value)?)?, peer)
     }
 
-    fn caller(&self, claims: Claims) -> Result<Caller, AuthError> {
+    fn caller(&self, claims: Claims, peer: Option<&SpiffeId>) -> Result<Caller, AuthError> {
         if let Some(business) = claims.business {
             let member = claims.subject.parse().map_err(|_| AuthError(Why::UnknownSubject))?;
             return Ok(Caller::Member { business, member });
         }
         let callers = self.callers.load();
         if let Some(service) = callers.service(&claims.subject) {
+            if !service.may_come_from(peer) {
+                return Err(AuthError(Why::WrongPeer));
+            }
             return Ok(Caller::Service(service));
         }
         if callers.is_operator(&claims.subject) {

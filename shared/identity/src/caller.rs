@@ -101,6 +101,7 @@ mod tests {
             businesses,
             rpcs: vec!["*".to_owned()],
             scopes: HashSet::new(),
+            spiffe_ids: None,
         }))
     }
 

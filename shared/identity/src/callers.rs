@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use yinyom_kernel::BusinessId;
 
+use crate::SpiffeId;
+
 /// A right of a service beyond calling an RPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum ServiceScope {
@@ -76,6 +78,10 @@ pub struct ServiceEntry {
     /// Its further rights.
     #[serde(default)]
     pub scopes: HashSet<ServiceScope>,
+    /// The workloads that it may call from: its token is nobody's over the connection of another, or of none that has
+    /// proved who it is. Without this key its token is good from anywhere.
+    #[serde(default)]
+    pub spiffe_ids: Option<HashSet<SpiffeId>>,
 }
 
 impl ServiceEntry {
@@ -86,6 +92,15 @@ impl ServiceEntry {
             None => pattern == rpc,
         })
     }
+
+    /// Whether its token may come over a connection with `peer` at the other end.
+    pub fn may_come_from(&self, peer: Option<&SpiffeId>) -> bool {
+        match (&self.spiffe_ids, peer) {
+            (None, _) => true,
+            (Some(listed), Some(peer)) => listed.contains(peer),
+            (Some(_), None) => false,
+        }
+    }
 }
 
 /// Why a caller table was refused. Said at start, never to a client.
@@ -95,6 +110,8 @@ pub enum CallerTableError {
     Unreadable(#[from] serde_json::Error),
     #[error("the caller table has {0:?} twice")]
     Twice(String),
+    #[error("{0:?} may come from nowhere: leave spiffe_ids out, or name one")]
+    FromNowhere(String),
     #[error("the caller table has an entry without a name")]
     Nameless,
     #[error(
@@ -130,7 +147,8 @@ impl CallerTable {
     ///     "name": "campaigns",
     ///     "businesses": "*",
     ///     "rpcs": ["/yinyom.directory.v1.ConsentService/*"],
-    ///     "scopes": ["addresses.read"]
+    ///     "scopes": ["addresses.read"],
+    ///     "spiffe_ids": ["spiffe://crm.example/ns/crm/sa/campaigns"]
     ///   }],
     ///   "operators": ["crm-vendor"]
     /// }"#)?;
@@ -170,6 +188,9 @@ impl CallerTable {
         }
         if let Some(pattern) = service.rpcs.iter().find(|pattern| !is_pattern(pattern)) {
             return Err(CallerTableError::Pattern { name, pattern: pattern.clone() });
+        }
+        if service.spiffe_ids.as_ref().is_some_and(HashSet::is_empty) {
+            return Err(CallerTableError::FromNowhere(name));
         }
         if self.operators.contains(&name) || self.services.contains_key(&name) {
             return Err(CallerTableError::Twice(name));

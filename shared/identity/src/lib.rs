@@ -12,6 +12,7 @@ mod callers;
 mod issuer;
 mod keys;
 mod source;
+mod spiffe;
 mod verifier;
 
 pub use access::{Access, AccessDenied, Members};
@@ -21,4 +22,5 @@ pub use callers::{Businesses, CallerTable, CallerTableError, ServiceEntry, Servi
 pub use issuer::{Subject, TokenIssuer};
 pub use keys::KeyError;
 pub use source::{TokenSource, TokenUnavailable};
+pub use spiffe::{NotSpiffe, SpiffeId};
 pub use verifier::{AuthError, Claims, LEEWAY_SECONDS, TokenVerifier, Why};

@@ -45,6 +45,7 @@ pub enum Why {
     Expired,
     NotYetValid,
     UnknownSubject,
+    WrongPeer,
 }
 
 impl Why {
@@ -63,6 +64,7 @@ impl Why {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::UnknownSubject => "unknown_subject",
+            Self::WrongPeer => "wrong_peer",
         }
     }
 }

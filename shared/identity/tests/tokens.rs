@@ -84,10 +84,10 @@ fn a_service_that_left_the_table_is_nobody_though_its_token_is_good() {
     let bearer = format!("Bearer {}", house.token());
     let callers = r#"{"services": [{"name": "reports", "businesses": "*", "rpcs": ["*"]}]}"#;
     let authenticator = Authenticator::new(house.verifier, CallerTable::parse(callers).unwrap());
-    let caller = authenticator.authenticate([bearer.as_bytes()]);
+    let caller = authenticator.authenticate([bearer.as_bytes()], None);
     assert!(matches!(caller, Ok(Caller::Service(_))));
     authenticator.replace_callers(CallerTable::default());
-    let caller = authenticator.authenticate([bearer.as_bytes()]);
+    let caller = authenticator.authenticate([bearer.as_bytes()], None);
     assert_eq!(caller, Err(AuthError(Why::UnknownSubject)));
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tonic::{Request, Response, Status};
-use yinyom_identity::{Access, Caller};
+use yinyom_identity::{Access, Caller, SpiffeId};
 use yinyom_kernel::{Fault, Language};
 
 use crate::{EdgeFault, status};
@@ -17,6 +17,7 @@ pub struct Call(Arc<Facts>);
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) caller: Caller,
+    pub(crate) peer: Option<SpiffeId>,
     pub(crate) access: &'static Access,
     pub(crate) language: Language,
     pub(crate) request_id: Arc<str>,
@@ -43,6 +44,12 @@ impl Call {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.0.caller
+    }
+
+    /// The workload that has proved that it is at the other end of the connection. Its right to call with this token
+    /// has been looked at.
+    pub fn peer(&self) -> Option<&SpiffeId> {
+        self.0.peer.as_ref()
     }
 
     /// The method's path: `/yinyom.directory.v1.ContactService/GetContact`.

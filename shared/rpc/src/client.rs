@@ -56,11 +56,13 @@ pub struct ConnectError(String);
 /// Prepares a connection, within a tokio runtime. It is made at the first call and made again when
 /// it breaks.
 pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
-    let channel = endpoint(config)?.connect_lazy();
+    let (endpoint, _) = endpoint(config, &["http"])?;
+    let channel = endpoint.connect_lazy();
     Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
 }
 
-/// Like [`connect`], over whatever `connector` opens for the endpoint's address.
+/// Like [`connect`], over whatever `connector` opens for the endpoint's address. The endpoint may be `https://…`, and
+/// then TLS is the connector's own affair.
 pub fn connect_with<C>(
     config: &ClientConfig,
     tokens: TokenSource,
@@ -73,23 +75,31 @@ where
     C::Error: Send,
     BoxError: From<C::Error>,
 {
-    let channel = endpoint(config)?.connect_with_connector_lazy(connector);
+    let (endpoint, origin) = endpoint(config, &["http", "https"])?;
+    // Calls name the endpoint as it is; tonic must not know of it, or it would do TLS of its own.
+    let channel = endpoint.origin(origin).connect_with_connector_lazy(connector);
     Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
 }
 
-fn endpoint(config: &ClientConfig) -> Result<Endpoint, ConnectError> {
+/// Where to connect, and the endpoint's own name.
+fn endpoint(config: &ClientConfig, schemes: &[&str]) -> Result<(Endpoint, Uri), ConnectError> {
     let wrong = || ConnectError(config.endpoint.clone());
-    let endpoint = Endpoint::from_shared(config.endpoint.clone()).map_err(|_| wrong())?;
+    let origin: Uri = config.endpoint.parse().map_err(|_| wrong())?;
     // `7071` would pass as a host, and `https` without TLS would fail at each call.
-    if endpoint.uri().authority().is_none() || endpoint.uri().scheme_str() != Some("http") {
+    let (Some(scheme), Some(host)) = (origin.scheme_str(), origin.authority()) else {
+        return Err(wrong());
+    };
+    if !schemes.contains(&scheme) {
         return Err(wrong());
     }
-    Ok(endpoint
+    let endpoint = Endpoint::from_shared(format!("http://{host}"))
+        .map_err(|_| wrong())?
         .connect_timeout(config.connect_timeout)
         .http2_keep_alive_interval(config.keepalive_interval)
         .keep_alive_timeout(config.keepalive_timeout)
         .keep_alive_while_idle(true)
-        .tcp_nodelay(true))
+        .tcp_nodelay(true);
+    Ok((endpoint, origin))
 }
 
 /// What a generated client is made of: `ContactServiceClient::new(connection)`. Cheap to clone;

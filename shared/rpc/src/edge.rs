@@ -20,11 +20,12 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
-use yinyom_kernel::Language;
+use yinyom_kernel::{Language, waited_for};
 
 use crate::body::AnswerBody;
 use crate::call::Facts;
 use crate::current::{CURRENT, Current};
+use crate::incoming::Peer;
 use crate::methods::Door;
 use crate::shape::shape;
 use crate::{Call, EdgeFault, REQUEST_ID, request_id, status};
@@ -85,7 +86,7 @@ impl Edge {
         let work = AssertUnwindSafe(self.admit(request, &arrival)).catch_unwind();
         let outcome = tokio::select! {
             biased;
-            outcome = CURRENT.scope(current, work) => match outcome {
+            outcome = waited_for(arrival.deadline, CURRENT.scope(current, work)) => match outcome {
                 Ok(outcome) => outcome,
                 Err(_) => Err(arrival.status(EdgeFault::Panicked)),
             },
@@ -103,7 +104,8 @@ impl Edge {
         arrival: &Arrival,
     ) -> Result<Response<Body>, Status> {
         if !arrival.is_open() {
-            let call = self.authenticate(request.headers(), arrival)?;
+            let peer = request.extensions_mut().remove::<Peer>().unwrap_or_default();
+            let call = self.authenticate(request.headers(), peer, arrival)?;
             request.extensions_mut().insert(call);
         }
         let mut routes = self.routes.clone();
@@ -113,12 +115,17 @@ impl Edge {
         }
     }
 
-    fn authenticate(&self, headers: &HeaderMap, arrival: &Arrival) -> Result<Call, Status> {
+    fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        Peer(peer): Peer,
+        arrival: &Arrival,
+    ) -> Result<Call, Status> {
         let authorization = headers.get_all(http::header::AUTHORIZATION);
         let caller = self
             .shared
             .authenticator
-            .authenticate(authorization.iter().map(http::HeaderValue::as_bytes))
+            .authenticate(authorization.iter().map(http::HeaderValue::as_bytes), peer.as_ref())
             .map_err(|error| {
                 tracing::info!(why = error.0.code(), "no caller");
                 status(&error, arrival.language)
@@ -136,6 +143,7 @@ impl Edge {
         })?;
         Ok(Call::new(Facts {
             caller,
+            peer,
             access,
             language: arrival.language,
             request_id: Arc::clone(&arrival.request_id),

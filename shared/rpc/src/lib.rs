@@ -14,7 +14,8 @@
 //! deadline and chosen the language. Whatever goes wrong, in a handler, in tonic or on the way,
 //! leaves with `google.rpc.ErrorInfo` of the domain `yinyom.dev`.
 //!
-//! Not here: roles and what a member may see (the commands decide), retries, TLS.
+//! Not here: roles and what a member may see (the commands decide), retries, TLS (`yinyom-tls` brings its connections
+//! as [`Incoming`], and its connector to [`connect_with`]).
 
 mod body;
 mod call;
@@ -22,6 +23,7 @@ mod client;
 mod current;
 mod edge;
 mod edge_fault;
+mod incoming;
 mod methods;
 mod request_id;
 mod server;
@@ -31,6 +33,7 @@ mod status;
 pub use call::Call;
 pub use client::{ClientConfig, ConnectError, Connection, connect, connect_with};
 pub use edge_fault::EdgeFault;
+pub use incoming::{Incoming, Peer, Wire, accept};
 pub use methods::access_gaps;
 pub use request_id::REQUEST_ID;
 pub use server::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};

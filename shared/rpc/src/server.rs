@@ -7,20 +7,19 @@ use std::time::Duration;
 use futures::Stream;
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::server::{Connected, TcpIncoming};
+use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::Service;
 use yinyom_identity::{Access, Authenticator};
 
-use crate::access_gaps;
 use crate::edge::{Edge, Shared};
 use crate::methods::doors;
+use crate::{Incoming, access_gaps};
 
 /// The largest message that is taken, tonic's own default. Give it to a generated server's
 /// `max_encoding_message_size` too, which has none.
@@ -135,21 +134,20 @@ impl Server {
         self.health.clone()
     }
 
-    /// [Serves](Self::serve_with_incoming) what comes in at `listener`, in clear.
+    /// [Serves](Self::serve_with_incoming) what comes in: at a listener in clear, or as `yinyom-tls` lets it in.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        incoming: impl Into<Incoming>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.serve_with_incoming(incoming, shutdown).await
+        self.serve_with_incoming(incoming.into(), shutdown).await
     }
 
     /// Serves the connections that `incoming` yields, whatever carries them, until `shutdown` is
     /// cancelled and then until calls have ended: health says "not serving", the linger passes, no
     /// new connections are taken, streams are told ([`crate::Call::draining`]), and what has not
     /// ended by the limit is answered `UNAVAILABLE`. An error in `incoming` is one connection that
-    /// did not come about.
+    /// did not come about. Where a connection tells its [`Peer`](crate::Peer), tokens are held against it.
     ///
     /// Fails before it serves if the access table does not fit the services.
     pub async fn serve_with_incoming<I, IO>(

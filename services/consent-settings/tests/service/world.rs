@@ -169,6 +169,7 @@ async fn serve(
         businesses,
         rpcs: vec!["*".to_owned()],
         scopes: [].into(),
+        spiffe_ids: None,
     };
     let narrow = Businesses::Only([BusinessId::generate()].into());
     let services = vec![entry("directory", Businesses::All), entry("narrow", narrow)];

@@ -132,6 +132,7 @@ impl House {
             businesses: Businesses::All,
             rpcs: vec!["*".to_owned()],
             scopes: scopes.iter().copied().collect(),
+            spiffe_ids: None,
         }))
     }
 
