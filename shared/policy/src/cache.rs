@@ -43,7 +43,8 @@ const FETCH_TRIES: usize = 3;
 pub enum Standing {
     /// The rules hold now.
     Live(Arc<Policy>),
-    /// They may be out of date; the last known ones, if any. Nothing is revealed by them.
+    /// They may be out of date; the last known ones, unless there are none or they are known to have changed
+    /// since. Nothing is revealed by them.
     Lapsed(Option<Arc<Policy>>),
     /// There is no such business.
     NoSuchBusiness,
@@ -77,7 +78,8 @@ impl Standing {
             Self::Lapsed(Some(policy)) if !policy.members.contains_key(&member) => {
                 Membership::Stranger
             }
-            Self::Lapsed(_) => Membership::Presumed,
+            Self::Lapsed(Some(_)) => Membership::Presumed,
+            Self::Lapsed(None) => Membership::Unknown,
             Self::NoSuchBusiness => Membership::Stranger,
         }
     }
@@ -145,7 +147,9 @@ impl Policies {
             if let Some(standing) = self.at_hand(business) {
                 return standing;
             }
-            match self.0.source.policy(business).await {
+            // What arrives after the lease has ended is of no use to who waits for it.
+            let asked = tokio::time::timeout(self.lease_left(), self.0.source.policy(business));
+            match asked.await.unwrap_or_else(|_| Err(unanswered())) {
                 Ok(Some(policy)) => self.0.known.insert(business, Arc::new(policy)),
                 Ok(None) => return Standing::NoSuchBusiness,
                 Err(error) => {
@@ -154,7 +158,7 @@ impl Policies {
                 }
             }
         }
-        self.at_hand(business).unwrap_or_else(|| Standing::Lapsed(self.0.known.get(&business)))
+        self.at_hand(business).unwrap_or(Standing::Lapsed(None))
     }
 
     /// `standing`, if it still holds; else where the business stands by now. Call it after the store was read and
@@ -183,10 +187,11 @@ impl Policies {
     pub async fn keep_lease(self, stop: CancellationToken) {
         let mut failures = 0_u32;
         loop {
-            let pause = match stop.run_until_cancelled(self.renew()).await {
+            let pause = match stop.run_until_cancelled(self.renewed()).await {
                 None => return,
-                Some(Ok(())) => {
+                Some(Ok(changed)) => {
                     failures = 0;
+                    self.fetch_again(changed);
                     continue;
                 }
                 Some(Err(error)) => {
@@ -213,16 +218,37 @@ impl Policies {
 
     /// Renews the lease once and applies what comes with it.
     pub async fn renew(&self) -> Result<(), SourceError> {
+        self.renewed().await.map(drop)
+    }
+
+    /// The businesses whose rules have changed.
+    async fn renewed(&self) -> Result<Vec<BusinessId>, SourceError> {
         let applied = self.lease().applied;
         // Before the request leaves: settings counts from later, so this lease ends first.
         let asked = self.0.clock.since_boot();
         let renewal = self.0.source.renew(self.0.holder, applied, self.0.config.max_wait);
         let renewal = tokio::time::timeout(self.0.config.renewal_timeout, renewal)
             .await
-            .map_err(|_| SourceError("no answer in time".to_owned()))??;
+            .map_err(|_| unanswered())??;
+        let changed = renewal.changed.clone();
         self.apply(asked, renewal);
         self.0.renewed.send_modify(|times| *times = times.wrapping_add(1));
-        Ok(())
+        Ok(changed)
+    }
+
+    /// Fetches the rules of those of `changed` that are in use before somebody asks for them: should settings
+    /// not answer any more by then, nobody of that business would be known to be a member.
+    fn fetch_again(&self, mut changed: Vec<BusinessId>) {
+        changed.retain(|business| self.0.known.contains_key(business));
+        if changed.is_empty() {
+            return;
+        }
+        let copy = self.clone();
+        tokio::spawn(async move {
+            for business in changed {
+                copy.of(business).await;
+            }
+        });
     }
 
     fn apply(&self, asked: Duration, renewal: Renewal) {
@@ -242,11 +268,14 @@ impl Policies {
     /// The standing of `business` as far as no question to settings is needed.
     fn at_hand(&self, business: BusinessId) -> Option<Standing> {
         let lease = self.lease();
-        let known = self.0.known.get(&business);
-        if !self.live(&lease) {
-            return Some(Standing::Lapsed(known));
-        }
-        known.filter(|policy| policy.revision >= lease.floor(business)).map(Standing::Live)
+        let known = self.usable(&lease, business);
+        if self.live(&lease) { known.map(Standing::Live) } else { Some(Standing::Lapsed(known)) }
+    }
+
+    /// The known rules of `business`, unless they are known to have changed since. Settings was told so, and let
+    /// the call return that changed them: who was a member by the rules before may be none.
+    fn usable(&self, lease: &Lease, business: BusinessId) -> Option<Arc<Policy>> {
+        self.0.known.get(&business).filter(|policy| policy.revision >= lease.floor(business))
     }
 
     fn live(&self, lease: &Lease) -> bool {
@@ -257,6 +286,10 @@ impl Policies {
         // The lease is a few numbers, each written whole: a panic elsewhere leaves it usable.
         self.0.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unanswered() -> SourceError {
+    SourceError("no answer in time".to_owned())
 }
 
 /// 25 ms, doubled to 400 ms, with jitter, so that replicas do not come back in step.

@@ -91,9 +91,12 @@ impl PolicyMember {
 pub enum Membership {
     /// A member, by rules that hold now.
     Member(PolicyMember),
-    /// The rules cannot be had: whoever was a member when they were last seen, or anybody whom the issuer
-    /// vouches for if they never were. Has no role; is an unlisted user under [`Rules::STRICTEST`].
+    /// The rules cannot be had, and by the last ones that were seen this was a member. Has no role; is an
+    /// unlisted user under [`Rules::STRICTEST`].
     Presumed,
+    /// The rules cannot be had, and none are known that could say whether this is a member: the issuer vouched
+    /// for it once, but a member may have been removed since. Is shown nothing.
+    Unknown,
     /// No member.
     Stranger,
 }

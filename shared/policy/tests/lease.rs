@@ -98,7 +98,7 @@ async fn without_a_lease_nothing_is_asked_and_the_strictest_rules_hold() {
     let standing = house.standing().await;
     assert!(matches!(standing, Standing::Lapsed(None)));
     assert_eq!(standing.rules(), Rules::STRICTEST);
-    assert_eq!(standing.membership(house.member), Membership::Presumed);
+    assert_eq!(standing.membership(house.member), Membership::Unknown);
     assert_eq!(house.script.policies.lock().unwrap().len(), 1, "no lease, no question");
 }
 
@@ -121,6 +121,19 @@ async fn a_lease_that_ran_out_hides_what_it_showed() {
     assert_eq!(lapsed.membership(MemberId::generate()), Membership::Stranger);
     let confirmed = house.policies.confirm(house.business, live).await;
     assert!(matches!(confirmed, Standing::Lapsed(_)), "a read that took that long is masked");
+}
+
+#[tokio::test]
+async fn who_was_a_member_before_a_change_that_was_heard_of_is_not_presumed_one() {
+    let house = House::new();
+    house.renew(1, vec![]).await;
+    house.will_say(1);
+    assert!(house.standing().await.live().is_some());
+    // The member is removed, settings is told that this copy knows, and is not heard of any more.
+    house.renew(2, vec![house.business]).await;
+    house.clock.advance(LEASE);
+    let lapsed = house.standing().await;
+    assert_eq!(lapsed.membership(house.member), Membership::Unknown);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ fn admit(caller: &Caller, standing: &Standing) -> Result<(), Refused> {
         return match standing.membership(member) {
             Membership::Member(member) if member.reads_ledger() => Ok(()),
             Membership::Member(_) => Err(Refused::LedgerReadersOnly),
-            Membership::Presumed => Err(Refused::PolicyUnavailable),
+            Membership::Presumed | Membership::Unknown => Err(Refused::PolicyUnavailable),
             Membership::Stranger => Err(NotFound.into()),
         };
     }

@@ -22,7 +22,9 @@ impl Directory {
             match self.policies.of(business).await.membership(member) {
                 Membership::Member(member) if member.administers() => {}
                 Membership::Member(_) => return Err(Error::OwnerOrAdminOnly),
-                Membership::Presumed => return Err(Refusal::PolicyUnavailable.into()),
+                Membership::Presumed | Membership::Unknown => {
+                    return Err(Refusal::PolicyUnavailable.into());
+                }
                 Membership::Stranger => return Err(NotFound.into()),
             }
         }

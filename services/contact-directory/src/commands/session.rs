@@ -65,7 +65,7 @@ fn admit(caller: &Caller, standing: &Standing) -> Result<(View, Actor), NotFound
             let membership = standing.membership(*member);
             let role = match membership {
                 Membership::Member(member) => Some(member.role),
-                Membership::Presumed | Membership::Stranger => None,
+                Membership::Presumed | Membership::Unknown | Membership::Stranger => None,
             };
             let viewer = Viewer::of_member(membership).ok_or(NotFound)?;
             (viewer, Actor::Member { member: *member, role })

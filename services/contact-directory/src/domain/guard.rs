@@ -16,6 +16,7 @@ pub fn refuse_lift(
     if actor.rules().members_may_regrant {
         return Ok(());
     }
+    let actor = actor.once_known();
     let (before, after) = (actor.sights(before, now), actor.sights(after, now));
     let lifted = |channel: &Channel| !before.get(*channel).visible && after.get(*channel).visible;
     let channels: Vec<_> = Channel::ALL.iter().copied().filter(lifted).collect();
@@ -80,6 +81,16 @@ mod tests {
         let service = View::new(Viewer::Service, OFF);
         let refused = refuse_masked(&service, &of(Granted, Granted), EVERYWHERE, at(1));
         assert_eq!(refused, Err(Refusal::ContactPointMasked));
+    }
+
+    #[test]
+    fn who_sees_nothing_for_a_while_lifts_no_mask_for_later() {
+        let unknown = View::new(Viewer::Unknown, SHOW);
+        for before in [Denied, NotSet] {
+            let refused = refuse_lift(&unknown, &of(before, Granted), &of(Granted, Granted), at(1));
+            let channels = vec![Channel::Phone];
+            assert_eq!(refused, Err(Refusal::CannotLiftOwnMask { channels }));
+        }
     }
 
     #[test]

@@ -11,10 +11,11 @@ use super::{Consent, View, Viewer};
 pub const STATES: [ConsentState; 3] =
     [ConsentState::NotSet, ConsentState::Granted, ConsentState::Denied];
 
-pub const VIEWERS: [Viewer; 5] = [
+pub const VIEWERS: [Viewer; 6] = [
     Viewer::SeesEverything,
     Viewer::User,
     Viewer::Presumed,
+    Viewer::Unknown,
     Viewer::ScopedService,
     Viewer::Service,
 ];

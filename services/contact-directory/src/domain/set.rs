@@ -183,6 +183,7 @@ mod tests {
     #[case(Viewer::User, REGRANT, &[])]
     #[case(Viewer::Presumed, OFF, &[(Denied, Granted), (NotSet, Granted)])]
     #[case(Viewer::Presumed, REGRANT, &[(Denied, Granted), (NotSet, Granted)])]
+    #[case(Viewer::Unknown, OFF, &[(Denied, Granted), (NotSet, Granted)])]
     #[case(Viewer::SeesEverything, MASK, &[])]
     #[case(Viewer::ScopedService, MASK, &[])]
     #[case(Viewer::Service, MASK, &[])]

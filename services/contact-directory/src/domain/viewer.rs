@@ -17,6 +17,8 @@ pub enum Viewer {
     User,
     /// A member while the rules cannot be had (TRAPS 6): an unlisted user under the strictest rules.
     Presumed,
+    /// Perhaps a member: the rules cannot be had, and none are known that could say so. Sees nothing.
+    Unknown,
     /// A service with the scope `addresses.read`.
     ScopedService,
     /// A service without it.
@@ -30,6 +32,7 @@ impl Viewer {
             Membership::Member(member) if member.sees_everything() => Some(Self::SeesEverything),
             Membership::Member(_) => Some(Self::User),
             Membership::Presumed => Some(Self::Presumed),
+            Membership::Unknown => Some(Self::Unknown),
             Membership::Stranger => None,
         }
     }
@@ -93,6 +96,7 @@ pub const fn decide(viewer: Viewer, rules: &Rules, state: ConsentState) -> Sight
     let reason = match viewer {
         Viewer::ScopedService => SightReason::ScopedService,
         Viewer::Service => SightReason::UnscopedService,
+        Viewer::Unknown => SightReason::PolicyUnavailable,
         Viewer::Presumed => match state {
             ConsentState::Granted => SightReason::Granted,
             ConsentState::NotSet | ConsentState::Denied => SightReason::PolicyUnavailable,
@@ -116,7 +120,7 @@ pub const fn may_use_address_equality(viewer: Viewer, rules: &Rules) -> Result<(
         Viewer::SeesEverything | Viewer::ScopedService => Ok(()),
         Viewer::User if !rules.enforcement => Ok(()),
         Viewer::User | Viewer::Service => Err(Refusal::HiddenAddresses),
-        Viewer::Presumed => Err(Refusal::PolicyUnavailable),
+        Viewer::Presumed | Viewer::Unknown => Err(Refusal::PolicyUnavailable),
     }
 }
 
@@ -128,7 +132,7 @@ pub const fn may_import(viewer: Viewer) -> Result<(), Refusal> {
     match viewer {
         Viewer::SeesEverything | Viewer::ScopedService => Ok(()),
         Viewer::User | Viewer::Service => Err(Refusal::ImportNotAllowed),
-        Viewer::Presumed => Err(Refusal::PolicyUnavailable),
+        Viewer::Presumed | Viewer::Unknown => Err(Refusal::PolicyUnavailable),
     }
 }
 
@@ -143,7 +147,7 @@ impl View {
     /// `viewer` under `rules`, or under the strictest ones where the rules cannot be had.
     pub const fn new(viewer: Viewer, rules: Rules) -> Self {
         let rules = match viewer {
-            Viewer::Presumed => Rules::STRICTEST,
+            Viewer::Presumed | Viewer::Unknown => Rules::STRICTEST,
             _ => rules,
         };
         Self { viewer, rules }
@@ -157,6 +161,14 @@ impl View {
     /// Under which rules.
     pub const fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// What the viewer will see at least, once the rules can be had again.
+    pub const fn once_known(&self) -> Self {
+        match self.viewer {
+            Viewer::Unknown => Self::new(Viewer::Presumed, self.rules),
+            _ => *self,
+        }
     }
 
     /// What is seen of a channel in `state`.
@@ -189,16 +201,19 @@ mod tests {
     #[case(OFF, Viewer::SeesEverything, [R::EnforcementOff; 3])]
     #[case(OFF, Viewer::User, [R::EnforcementOff; 3])]
     #[case(OFF, Viewer::Presumed, [R::Granted, R::PolicyUnavailable, R::PolicyUnavailable])]
+    #[case(OFF, Viewer::Unknown, [R::PolicyUnavailable; 3])]
     #[case(OFF, Viewer::ScopedService, [R::ScopedService; 3])]
     #[case(OFF, Viewer::Service, [R::UnscopedService; 3])]
     #[case(SHOW, Viewer::SeesEverything, [R::Privileged; 3])]
     #[case(SHOW, Viewer::User, [R::Granted, R::NotSetShown, R::Denied])]
     #[case(SHOW, Viewer::Presumed, [R::Granted, R::PolicyUnavailable, R::PolicyUnavailable])]
+    #[case(SHOW, Viewer::Unknown, [R::PolicyUnavailable; 3])]
     #[case(SHOW, Viewer::ScopedService, [R::ScopedService; 3])]
     #[case(SHOW, Viewer::Service, [R::UnscopedService; 3])]
     #[case(MASK, Viewer::SeesEverything, [R::Privileged; 3])]
     #[case(MASK, Viewer::User, [R::Granted, R::NotSetMasked, R::Denied])]
     #[case(MASK, Viewer::Presumed, [R::Granted, R::PolicyUnavailable, R::PolicyUnavailable])]
+    #[case(MASK, Viewer::Unknown, [R::PolicyUnavailable; 3])]
     #[case(MASK, Viewer::ScopedService, [R::ScopedService; 3])]
     #[case(MASK, Viewer::Service, [R::UnscopedService; 3])]
     fn the_truth_table(#[case] rules: Rules, #[case] viewer: Viewer, #[case] cells: [R; 3]) {
@@ -232,6 +247,11 @@ mod tests {
     }
 
     #[test]
+    fn who_may_be_no_member_any_more_is_shown_nothing() {
+        assert_eq!(Viewer::of_member(Membership::Unknown), Some(Viewer::Unknown));
+    }
+
+    #[test]
     fn another_businesss_member_does_not_look_at_all() {
         assert_eq!(Viewer::of_member(Membership::Stranger), None);
     }
@@ -242,6 +262,7 @@ mod tests {
         for rules in [OFF, SHOW, MASK, REGRANT] {
             let view = View::new(Viewer::Presumed, rules);
             assert_eq!(*view.rules(), Rules::STRICTEST);
+            assert_eq!(*View::new(Viewer::Unknown, rules).rules(), Rules::STRICTEST);
             for state in STATES {
                 let strictest = decide(Viewer::User, &Rules::STRICTEST, state).visible;
                 assert_eq!(view.sight(state).visible, strictest);
@@ -261,6 +282,7 @@ mod tests {
     #[case(Viewer::User, false, true)]
     #[case(Viewer::Service, false, false)]
     #[case(Viewer::Presumed, false, false)]
+    #[case(Viewer::Unknown, false, false)]
     fn equality_of_hidden_addresses_is_for_those_who_see_them(
         #[case] viewer: Viewer,
         #[case] while_enforced: bool,
@@ -275,14 +297,16 @@ mod tests {
     #[test]
     fn imports_are_for_owner_admin_listed_users_and_scoped_services() {
         let refused: Vec<_> = VIEWERS.into_iter().filter(|v| may_import(*v).is_err()).collect();
-        assert_eq!(refused, [Viewer::User, Viewer::Presumed, Viewer::Service]);
+        assert_eq!(refused, [Viewer::User, Viewer::Presumed, Viewer::Unknown, Viewer::Service]);
     }
 
     #[test]
     fn a_call_gated_by_a_role_is_unavailable_without_a_lease() {
-        assert_eq!(may_import(Viewer::Presumed), Err(Refusal::PolicyUnavailable));
-        let equality = may_use_address_equality(Viewer::Presumed, &OFF);
-        assert_eq!(equality, Err(Refusal::PolicyUnavailable));
+        for viewer in [Viewer::Presumed, Viewer::Unknown] {
+            assert_eq!(may_import(viewer), Err(Refusal::PolicyUnavailable));
+            let equality = may_use_address_equality(viewer, &OFF);
+            assert_eq!(equality, Err(Refusal::PolicyUnavailable));
+        }
     }
 
     #[test]
@@ -293,7 +317,7 @@ mod tests {
             assert_eq!(reveals(viewer, SHOW), [false, false, true]);
             assert_eq!(reveals(viewer, MASK), [true, false, true]);
         }
-        for viewer in [Viewer::User, Viewer::Presumed, Viewer::Service] {
+        for viewer in [Viewer::User, Viewer::Presumed, Viewer::Unknown, Viewer::Service] {
             assert_eq!(reveals(viewer, MASK), [false, false, false]);
         }
     }

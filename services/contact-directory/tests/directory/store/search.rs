@@ -21,10 +21,11 @@ both_databases!(MIGRATIONS =>
     conditions_narrow_each_other,
 );
 
-const VIEWERS: [Viewer; 5] = [
+const VIEWERS: [Viewer; 6] = [
     Viewer::SeesEverything,
     Viewer::User,
     Viewer::Presumed,
+    Viewer::Unknown,
     Viewer::ScopedService,
     Viewer::Service,
 ];
