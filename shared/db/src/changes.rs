@@ -8,13 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 const CHANNEL: &str = "yinyom_changes";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A server that has been silent for so long is asked whether it is there: one that went away without a word would
+/// else be listened to for ever.
+const QUIET: Duration = Duration::from_secs(15);
+/// How long it has to say so, and to take an announcement.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Waits for changes of one topic.
 #[derive(Debug)]
@@ -130,12 +135,9 @@ async fn announce(writers: PgPool, mut queue: mpsc::Receiver<&'static str>) {
             topics.insert(topic);
         }
         for topic in topics {
-            let sent = sqlx::query("SELECT pg_notify($1, $2)")
-                .bind(CHANNEL)
-                .bind(topic)
-                .execute(&writers)
-                .await;
-            if sent.is_err() {
+            let sent =
+                sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(topic).execute(&writers);
+            if !matches!(tokio::time::timeout(ANSWER, sent).await, Ok(Ok(_))) {
                 tracing::debug!(topic, "a change was not announced to other processes");
             }
         }
@@ -154,7 +156,7 @@ async fn follow(pool: PgPool, topics: Weak<Topics>) {
             let Some(listed) = topics.upgrade() else { return };
             listed.wake_all();
             drop(listed);
-            while let Ok(announcement) = listener.try_recv().await {
+            while let Ok(announcement) = next(&mut listener).await {
                 let Some(topics) = topics.upgrade() else { return };
                 match announcement {
                     Some(announcement) => topics.wake(announcement.payload()),
@@ -164,5 +166,16 @@ async fn follow(pool: PgPool, topics: Weak<Topics>) {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The next announcement, or nothing where some may have been missed.
+async fn next(listener: &mut PgListener) -> sqlx::Result<Option<PgNotification>> {
+    loop {
+        if let Ok(heard) = tokio::time::timeout(QUIET, listener.try_recv()).await {
+            return heard;
+        }
+        let asked = sqlx::query("SELECT 1").execute(&mut *listener);
+        tokio::time::timeout(ANSWER, asked).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     }
 }

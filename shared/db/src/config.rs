@@ -15,10 +15,16 @@ pub struct DbConfig {
     pub readers: u32,
     /// Connections that run units of work. SQLite always has one.
     pub writers: u32,
-    /// How long a caller waits for a free connection, and SQLite for another process's lock.
+    /// How long work without a caller waits for a connection that is free or new and for it to begin, and SQLite
+    /// for another process's lock. A caller waits no longer than nine tenths of what its deadline leaves, so that it
+    /// hears `UNAVAILABLE` and not nothing.
     pub acquire_timeout: Duration,
-    /// The longest statement that PostgreSQL runs for us.
+    /// The longest statement that PostgreSQL runs for us, and the longest that it lets a unit of work lie idle. A
+    /// second later we give the server up that has not even said so: it is stopped, or cut off.
     pub statement_timeout: Duration,
+    /// How long a statement waits for another one's lock on PostgreSQL. Shorter than what callers wait, so that a
+    /// lock that is held for ever costs each of them an answer and not its connection.
+    pub lock_timeout: Duration,
     /// What a commit on SQLite survives.
     pub durability: Durability,
     /// Who is asked before the database is. Nobody, but in a simulation.
@@ -49,8 +55,9 @@ impl DbConfig {
             url: url.into(),
             readers: 8,
             writers: 8,
-            acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(2),
             durability: Durability::default(),
             gate: None,
         }
@@ -64,6 +71,7 @@ impl fmt::Debug for DbConfig {
             .field("writers", &self.writers)
             .field("acquire_timeout", &self.acquire_timeout)
             .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
             .field("durability", &self.durability)
             .finish_non_exhaustive()
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Executor, PgPool, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, PgPool, SqlitePool};
+use tokio::time::Instant;
 use tracing::Instrument;
 use yinyom_failpoints::{Point, reached};
 use yinyom_kernel::Scope;
@@ -15,12 +16,16 @@ use yinyom_kernel::Scope;
 use crate::changes::{Changes, Listener};
 use crate::config::{Gate, Pass};
 use crate::migrations::{Migrations, OpenError, run};
+use crate::pools;
 use crate::session::Idle;
-use crate::tx::{Done, State, Tx};
+use crate::tx::{Done, Limits, State, Tx};
 use crate::{DbConfig, DbError, Durability};
 
-/// A connection that lay unused for longer is tried before it is used.
-const TRUSTED: Duration = Duration::from_secs(5);
+/// How long after its own limit the server may still say that a statement took too long.
+const GRACE: Duration = Duration::from_secs(1);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A database, open and up to date. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +34,8 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     pools: Pools,
     changes: Changes,
+    begin_within: Duration,
+    answer_within: Duration,
     gate: Option<Gate>,
     /// Where `sqlite::memory:` lives. Removed when this is dropped.
     _directory: Option<tempfile::TempDir>,
@@ -53,6 +60,26 @@ impl Db {
         }
     }
 
+    /// Like [`Db::connect`], but waits, for ever, for a server that cannot be reached: it may be
+    /// starting, or failing over. What another try would not mend still fails at once.
+    pub async fn connect_patiently(
+        config: &DbConfig,
+        migrations: &Migrations,
+    ) -> Result<Self, OpenError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match Self::connect(config, migrations).await {
+                Err(error) if config.url.starts_with("postgres") && error.may_pass() => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, ?pause, "the database is tried again");
+                }
+                opened => return opened,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     async fn connect_sqlite(config: &DbConfig, migrations: &Migrations) -> Result<Self, OpenError> {
         let unreachable = |error: std::io::Error| OpenError::Directory(error.kind());
         let mut options: SqliteConnectOptions = config.url.parse().map_err(|_| OpenError::Url)?;
@@ -73,13 +100,7 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(config.acquire_timeout)
             .synchronous(synchronous);
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(config.acquire_timeout)
-                .test_before_acquire(false)
-                .max_lifetime(None)
-                .idle_timeout(None)
-        };
+        let pool = || pools::sqlite(config);
         let writing = options.clone().journal_mode(SqliteJournalMode::Wal).create_if_missing(true);
         let writer = pool().max_connections(1).connect_with(writing).await?;
         // sqlx takes no lock on SQLite; a writing transaction around all migrations is one.
@@ -92,6 +113,8 @@ impl Db {
             pools: Pools::Sqlite { writer, readers },
             changes: Changes::in_process(),
             gate: config.gate.clone(),
+            begin_within: config.acquire_timeout,
+            answer_within: config.statement_timeout,
             _directory: directory,
         })))
     }
@@ -104,7 +127,10 @@ impl Db {
         let options = options.application_name("yinyom");
         // A connection of its own: the lock that sqlx takes is the session's, and is freed with it
         // even when a migration fails.
-        let mut connection = PgConnection::connect_with(&options).await?;
+        let connecting = PgConnection::connect_with(&options);
+        let mut connection = tokio::time::timeout(config.acquire_timeout, connecting)
+            .await
+            .map_err(|_| DbError::unavailable("the server did not answer in time"))??;
         let migrated = run(&migrations.postgres, &mut connection).await;
         let _ = connection.close().await;
         migrated?;
@@ -113,21 +139,29 @@ impl Db {
         let working = options.clone().options([
             ("statement_timeout", timeout.to_string()),
             ("idle_in_transaction_session_timeout", timeout.to_string()),
+            ("lock_timeout", config.lock_timeout.as_millis().to_string()),
             // Its planning costs more than our short statements do.
             ("jit", "off".to_owned()),
         ]);
         let reading = working.clone().options([("default_transaction_read_only", "on")]);
-        let writers = postgres_pool(config, config.writers).connect_lazy_with(working);
-        let readers = postgres_pool(config, config.readers).connect_with(reading).await?;
+        let writers = pools::postgres(config, config.writers).connect_lazy_with(working);
+        let readers = pools::postgres(config, config.readers).connect_with(reading).await?;
         let listening = PgPoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(config.acquire_timeout)
             .max_lifetime(None)
             .idle_timeout(None)
             .connect_lazy_with(options);
         let changes = Changes::across_processes(writers.clone(), listening);
         let pools = Pools::Postgres { writers, readers };
-        let gate = config.gate.clone();
-        Ok(Self(Arc::new(Inner { pools, changes, gate, _directory: None })))
+        Ok(Self(Arc::new(Inner {
+            pools,
+            changes,
+            gate: config.gate.clone(),
+            begin_within: config.acquire_timeout,
+            answer_within: config.statement_timeout.saturating_add(GRACE),
+            _directory: None,
+        })))
     }
 
     /// Runs a unit of work about one business: all of it happens, or nothing.
@@ -183,8 +217,8 @@ impl Db {
     {
         let pass = pass(self.0.gate.as_ref()).await;
         let idle = self.idle_writer().await?;
-        let db = self.clone();
-        let unit = async move { db.run_unit(idle, pass, scope, work).await };
+        let (db, limits) = (self.clone(), self.limits());
+        let unit = async move { db.run_unit(idle, limits, pass, scope, work).await };
         match tokio::spawn(unit.in_current_span()).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -196,6 +230,7 @@ impl Db {
     async fn run_unit<T, E, F, Fut>(
         &self,
         idle: Idle,
+        limits: Limits,
         pass: Option<Pass>,
         scope: Option<Scope>,
         work: F,
@@ -205,11 +240,11 @@ impl Db {
         Fut: Future<Output = Result<Done<T>, E>>,
         E: From<DbError>,
     {
-        let session = match idle.begin().await {
+        let session = match idle.begin(self.begin_within(limits)).await {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
-        let state = State::of(session, self.is_postgres(), scope, pass);
+        let state = State::of(session, self.is_postgres(), scope, limits, pass);
         let tx = Tx { state: Arc::clone(&state).lock_owned().await };
         let result = AssertUnwindSafe(async move { work(tx).await }).catch_unwind().await;
         // Waits for the `Tx` in case `work` handed it to a task that still runs.
@@ -257,7 +292,7 @@ impl Db {
     async fn read_with(&self, scope: Option<Scope>) -> Result<Tx, DbError> {
         let pass = pass(self.0.gate.as_ref()).await;
         let session = self.idle_reader().await?.read();
-        let state = State::of(session, self.is_postgres(), scope, pass);
+        let state = State::of(session, self.is_postgres(), scope, self.limits(), pass);
         Ok(Tx { state: state.lock_owned().await })
     }
 
@@ -267,24 +302,38 @@ impl Db {
         let pass = pass(self.0.gate.as_ref()).await;
         let idle = self.idle_reader().await?;
         // In a task because a `begin` must not be cancelled (TRAPS 5).
-        let begun = tokio::spawn(idle.begin_snapshot().in_current_span()).await;
+        let limits = self.limits();
+        let opening = idle.begin_snapshot(self.begin_within(limits));
+        let begun = tokio::spawn(opening.in_current_span()).await;
         let session = begun.map_err(|_| DbError::unavailable("the process is going down"))??;
-        let state = State::of(session, self.is_postgres(), Some(scope), pass);
+        let state = State::of(session, self.is_postgres(), Some(scope), limits, pass);
         Ok(Tx { state: state.lock_owned().await })
     }
 
     async fn idle_writer(&self) -> Result<Idle, DbError> {
         Ok(match &self.0.pools {
-            Pools::Sqlite { writer, .. } => Idle::Sqlite(writer.acquire().await?),
-            Pools::Postgres { writers, .. } => Idle::Postgres(writers.acquire().await?),
+            Pools::Sqlite { writer, .. } => Idle::Sqlite(pools::acquire(writer).await?),
+            Pools::Postgres { writers, .. } => Idle::Postgres(pools::acquire(writers).await?),
         })
     }
 
     async fn idle_reader(&self) -> Result<Idle, DbError> {
         Ok(match &self.0.pools {
-            Pools::Sqlite { readers, .. } => Idle::Sqlite(readers.acquire().await?),
-            Pools::Postgres { readers, .. } => Idle::Postgres(readers.acquire().await?),
+            Pools::Sqlite { readers, .. } => Idle::Sqlite(pools::acquire(readers).await?),
+            Pools::Postgres { readers, .. } => Idle::Postgres(pools::acquire(readers).await?),
         })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            each: self.0.answer_within,
+            until: pools::patience().map(|left| Instant::now() + left),
+        }
+    }
+
+    /// Nothing but a round trip, so it has no more time than the wait for a connection.
+    fn begin_within(&self, limits: Limits) -> Duration {
+        limits.next().min(self.0.begin_within)
     }
 
     /// Wakes the listeners of `topic`. For a change that a unit of work makes, say
@@ -335,22 +384,4 @@ async fn pass(gate: Option<&Gate>) -> Option<Pass> {
         Some(gate) => Some(gate().await),
         None => None,
     }
-}
-
-/// A pool that tries a connection when it has lain about, not each time, and that takes none back
-/// with an open transaction.
-fn postgres_pool(config: &DbConfig, connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(connections.max(1))
-        .acquire_timeout(config.acquire_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED || connection.ping().await.is_ok()) })
-        })
-        .after_release(|connection, _| {
-            // Ends a transaction that sqlx does not know of (TRAPS 5). Where there is none, this
-            // begins and ends an empty one, in one round trip and without the warning that a bare
-            // ROLLBACK would log. In a failed transaction it fails, and the connection is closed.
-            Box::pin(async move { Ok(connection.execute("BEGIN; ROLLBACK").await.is_ok()) })
-        })
 }

@@ -207,8 +207,10 @@ fn classify_sqlite(code: i32, message: &str) -> DbError {
     let cause = |text: &str| Cause(format!("SQLite code {code}: {text}").into());
     match (code, code & 0xff) {
         (BUSY_SNAPSHOT, _) => DbError::Conflict(cause("the snapshot is stale")),
-        (_, 5 | 6) => DbError::Unavailable(cause("busy")),
+        (_, 5 | 6 | 15) => DbError::Unavailable(cause("busy")),
         (_, 7) => DbError::Unavailable(cause("out of memory")),
+        // A file system that was mounted for reading after an error of the disk says this.
+        (_, 8) => DbError::Unavailable(cause("the file may not be written")),
         (_, 10) => DbError::Unavailable(cause("input or output")),
         (_, 13) => DbError::Unavailable(cause("the disk is full")),
         (_, 14) => DbError::Unavailable(cause("the file cannot be opened")),
@@ -223,8 +225,11 @@ fn classify_postgres(code: &str, message: &str) -> DbError {
     match code {
         "40001" => DbError::Conflict(cause("serialization failure")),
         "40P01" => DbError::Conflict(cause("deadlock")),
-        "55P03" => DbError::Conflict(cause("a lock was not available in time")),
+        // The other unit is stuck, or there is a queue: to come again at once would make it longer.
+        "55P03" => DbError::Unavailable(cause("a lock was not available in time")),
         "57014" => DbError::Unavailable(cause("the statement took too long")),
+        "25P03" | "25P04" => DbError::Unavailable(cause("the transaction took too long")),
+        "40003" => DbError::Unavailable(cause("it is not known whether the unit took effect")),
         // A primary that was demoted a moment ago says this to its old clients.
         "25006" => DbError::Unavailable(cause(message)),
         _ => match code.get(..2) {

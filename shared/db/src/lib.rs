@@ -74,6 +74,7 @@ mod error;
 pub mod idempotency;
 mod list;
 mod migrations;
+mod pools;
 mod query;
 mod session;
 mod tx;

@@ -1,5 +1,6 @@
 //! The schema: brought up to date when a service starts, and refused when it is from a later one.
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
 use crate::DbError;
@@ -50,14 +51,30 @@ pub enum OpenError {
     #[error("the directory of the database file cannot be made: {0}")]
     Directory(std::io::ErrorKind),
 
+    /// The server is there and does not let us in.
+    #[error("the database refuses the user, the password or the database that its address names")]
+    Refused(#[source] DbError),
+
     /// The database could not be reached.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
+impl OpenError {
+    /// Whether the database may be there later, with the same configuration.
+    pub(crate) fn may_pass(&self) -> bool {
+        let (Self::Db(cause) | Self::Migration { source: cause, .. }) = self else {
+            return false;
+        };
+        matches!(cause, DbError::Unavailable(_) | DbError::Conflict(_))
+    }
+}
+
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Db(error.into())
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        let refused = code.is_some_and(|code| matches!(code.get(..2), Some("28" | "3D")));
+        if refused { Self::Refused(error.into()) } else { Self::Db(error.into()) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One statement: its text, its values, its rows.
 
+use std::time::Duration;
+
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -9,7 +11,7 @@ use sqlx::{
 
 use crate::DbError;
 use crate::list::{self, Item, Rows};
-use crate::session::Connection;
+use crate::session::{Connection, in_time};
 use crate::tx::State;
 
 /// What can be bound in a statement: `i64`, `i32`, `bool`, `&str`, `String`, `Uuid`, `&[u8]`,
@@ -66,6 +68,7 @@ pub struct Query<'t> {
     lock: &'static str,
     keeps_plan: bool,
     postgres: bool,
+    limit: Duration,
     problem: Option<DbError>,
 }
 
@@ -101,7 +104,7 @@ impl Text {
 /// Runs a query of one builder on whichever database it is for, and keeps the books on failure.
 macro_rules! run {
     ($query:expr, $build:expr, $finish:ident) => {{
-        let keeps_plan = $query.keeps_plan;
+        let (keeps_plan, limit) = ($query.keeps_plan, $query.limit);
         let (target, sql, failed) = $query.ready()?;
         // Set before the first await: a statement that is dropped half-way has not succeeded.
         *failed = true;
@@ -110,7 +113,8 @@ macro_rules! run {
                 $build(sql, values).persistent(keeps_plan).$finish(connection).await?
             }
             Target::Postgres(connection, values) => {
-                $build(sql, values).persistent(keeps_plan).$finish(connection).await?
+                let answer = $build(sql, values).persistent(keeps_plan).$finish(connection);
+                in_time(limit, answer).await?
             }
         };
         *failed = false;
@@ -137,6 +141,7 @@ impl<'t> Query<'t> {
             lock: "",
             keeps_plan: true,
             postgres: state.postgres,
+            limit: state.limits.next(),
             problem,
         }
     }
@@ -258,6 +263,7 @@ impl<'t> Query<'t> {
 
     /// Runs the statement; how many rows it changed.
     pub async fn execute(self) -> Result<u64, DbError> {
+        let limit = self.limit;
         let (target, sql, failed) = self.ready()?;
         *failed = true;
         let changed = match target {
@@ -265,7 +271,8 @@ impl<'t> Query<'t> {
                 sqlx::query_with(sql, values).execute(connection).await?.rows_affected()
             }
             Target::Postgres(connection, values) => {
-                sqlx::query_with(sql, values).execute(connection).await?.rows_affected()
+                let answer = sqlx::query_with(sql, values).execute(connection);
+                in_time(limit, answer).await?.rows_affected()
             }
         };
         *failed = false;

@@ -1,10 +1,28 @@
 //! One connection with one use: a unit of work or a read. All that is specific to a database's
 //! connection is here and in `query`.
 
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 
 use crate::DbError;
+
+/// How long a rollback may take before it is left to the pool and the database.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the server answers, if it does so in time. One that is stopped or cut off does not, and its sockets say
+/// nothing for a quarter of an hour. What was asked is then left to the pool, which closes the connection if it is
+/// not soon in order.
+pub(crate) async fn in_time<T>(
+    limit: Duration,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, DbError> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(DbError::unavailable("the server did not answer in time")),
+    }
+}
 
 /// A connection in use.
 pub(crate) enum Session {
@@ -36,19 +54,20 @@ impl Idle {
     }
 
     /// Begins a unit of work. Must not be cancelled (TRAPS 5).
-    pub(crate) async fn begin(self) -> Result<Session, DbError> {
-        self.begin_with("BEGIN IMMEDIATE", "BEGIN").await
+    pub(crate) async fn begin(self, within: Duration) -> Result<Session, DbError> {
+        self.begin_with("BEGIN IMMEDIATE", "BEGIN", within).await
     }
 
     /// Begins a read that sees one moment. Must not be cancelled (TRAPS 5).
-    pub(crate) async fn begin_snapshot(self) -> Result<Session, DbError> {
-        self.begin_with("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+    pub(crate) async fn begin_snapshot(self, within: Duration) -> Result<Session, DbError> {
+        self.begin_with("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", within).await
     }
 
     async fn begin_with(
         self,
         sqlite: &'static str,
         postgres: &'static str,
+        within: Duration,
     ) -> Result<Session, DbError> {
         // `Transaction::begin` is what `Pool::begin_with` does once it has a connection. Taking the
         // connection first keeps the wait for one in the caller's hands, where it can be cancelled.
@@ -57,7 +76,8 @@ impl Idle {
                 Transaction::begin(connection, Some(sqlite.into_sql_str())).await?,
             ),
             Self::Postgres(connection) => Session::PostgresUnit(
-                Transaction::begin(connection, Some(postgres.into_sql_str())).await?,
+                in_time(within, Transaction::begin(connection, Some(postgres.into_sql_str())))
+                    .await?,
             ),
         })
     }
@@ -74,10 +94,10 @@ impl Session {
     }
 
     /// Ends a unit of work. An error of class `Unavailable` leaves open whether it took effect.
-    pub(crate) async fn commit(self) -> Result<(), DbError> {
+    pub(crate) async fn commit(self, within: Duration) -> Result<(), DbError> {
         match self {
             Self::SqliteUnit(transaction) => transaction.commit().await?,
-            Self::PostgresUnit(transaction) => transaction.commit().await?,
+            Self::PostgresUnit(transaction) => in_time(within, transaction.commit()).await?,
             Self::SqliteRead(_) | Self::PostgresRead(_) => {}
         }
         Ok(())
@@ -87,12 +107,12 @@ impl Session {
     /// tries it before it keeps it, throws it away: the database then undoes the unit itself.
     pub(crate) async fn rollback(self) {
         let undone = match self {
-            Self::SqliteUnit(transaction) => transaction.rollback().await,
-            Self::PostgresUnit(transaction) => transaction.rollback().await,
+            Self::SqliteUnit(transaction) => transaction.rollback().await.map_err(DbError::from),
+            Self::PostgresUnit(transaction) => in_time(LAST_WORDS, transaction.rollback()).await,
             Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
         };
         if let Err(error) = undone {
-            tracing::debug!(error = %DbError::from(error), "a rollback was left to the database");
+            tracing::debug!(%error, "a rollback was left to the database");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! One unit of work, or one read, as a store sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{SqlSafeStr, SqlStr};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
 use uuid::Uuid;
 use yinyom_kernel::Scope;
 
@@ -42,8 +44,26 @@ pub(crate) struct State {
     /// A request was begun and has no outcome yet.
     pub(crate) unanswered: bool,
     pub(crate) announcements: Vec<&'static str>,
+    pub(crate) limits: Limits,
     /// Given back last, when the session is.
     _pass: Option<Pass>,
+}
+
+/// How long PostgreSQL has for its answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For each.
+    pub(crate) each: Duration,
+    /// For all but the commit's: afterwards the caller could not be told of them.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Limits {
+    /// What the next answer has left.
+    pub(crate) fn next(&self) -> Duration {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.map_or(self.each, |left| left.min(self.each))
+    }
 }
 
 impl State {
@@ -51,11 +71,13 @@ impl State {
         session: Session,
         postgres: bool,
         scope: Option<Scope>,
+        limits: Limits,
         pass: Option<Pass>,
     ) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             session: Some(session),
             postgres,
+            limits,
             scope,
             failed: false,
             unanswered: false,
@@ -78,7 +100,7 @@ impl State {
             return Err(DbError::bug(objection));
         }
         match self.session.take() {
-            Some(session) => session.commit().await,
+            Some(session) => session.commit(self.limits.each).await,
             None => Err(DbError::bug("this unit of work is over")),
         }
     }

@@ -4,6 +4,7 @@
 //! has a concern of its own (phone numbers, consent, identity) lives in a crate of that name.
 
 mod clock;
+mod deadline;
 mod etag;
 mod fault;
 mod ids;
@@ -13,6 +14,7 @@ mod scope;
 mod text;
 
 pub use clock::{Clock, EARLIEST, ManualClock, SharedClock, SystemClock, from_micros};
+pub use deadline::{time_left, waited_for};
 pub use etag::{Etag, EtagMismatch};
 pub use fault::{Code, Fault, InvalidInput, Violation, Violations};
 pub use ids::{AccountId, BusinessId, ContactId, InvalidId, LeadId, MemberId, PointId, RequestId};

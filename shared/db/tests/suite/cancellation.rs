@@ -31,6 +31,7 @@ async fn narrow(db: &TestDb) -> Db {
         readers: CONNECTIONS,
         writers: CONNECTIONS,
         acquire_timeout: LONG,
+        statement_timeout: LONG,
         ..db.config().clone()
     };
     Db::connect(&config, &MIGRATIONS).await.unwrap()

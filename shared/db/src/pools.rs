@@ -1,0 +1,66 @@
+//! Pools of connections, and how long one waits for one of them.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{Connection, Database, Executor, Pool};
+use yinyom_kernel::time_left;
+
+use crate::session::in_time;
+use crate::{DbConfig, DbError};
+
+/// A connection that lay unused for longer is tried before it is used.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// How long the caller of the running task waits, less what it takes to tell it: whoever hears
+/// `UNAVAILABLE` in time knows more than whoever hears nothing.
+pub(crate) fn patience() -> Option<Duration> {
+    time_left().map(|left| left / 10 * 9)
+}
+
+pub(crate) async fn acquire<D: Database>(pool: &Pool<D>) -> Result<PoolConnection<D>, DbError> {
+    // The pool has a limit of its own. Boxed, because it holds all that connecting may take, and is part of every
+    // future that comes to the database.
+    in_time(patience().unwrap_or(Duration::MAX), Box::pin(pool.acquire())).await
+}
+
+/// A pool that tries a connection when it has lain about, not each time, and that takes none back
+/// with an open transaction.
+pub(crate) fn postgres(config: &DbConfig, connections: u32) -> PgPoolOptions {
+    let limit = config.acquire_timeout;
+    PgPoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(config.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED || connection.ping().await.is_ok()) })
+        })
+        .after_release(move |connection, _| {
+            // Ends a transaction that sqlx does not know of (TRAPS 5). Where there is none, this
+            // begins and ends an empty one, in one round trip and without the warning that a bare
+            // ROLLBACK would log. In a failed transaction it fails, and the connection is closed; so
+            // is one whose server does not answer, which would else keep its place in the pool.
+            Box::pin(async move {
+                Ok(in_time(limit, connection.execute("BEGIN; ROLLBACK")).await.is_ok())
+            })
+        })
+}
+
+/// A pool that takes no connection back whose transactions sqlx has lost count of.
+pub(crate) fn sqlite(config: &DbConfig) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .acquire_timeout(config.acquire_timeout)
+        .test_before_acquire(false)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .after_release(|connection, _| {
+            // A full disk can make SQLite roll back by itself. sqlx, which counts, then takes the
+            // transaction for open and would begin no other on this connection. The ping comes first:
+            // a rollback may be on its way.
+            Box::pin(async move {
+                Ok(connection.ping().await.is_ok() && !connection.is_in_transaction())
+            })
+        })
+}
