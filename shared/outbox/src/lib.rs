@@ -67,6 +67,7 @@ mod relay;
 mod rota;
 mod sweep;
 mod table;
+mod tables;
 mod turn;
 mod undelivered;
 mod verdict;
@@ -75,5 +76,7 @@ pub use event::{Event, Outcome, Sink, SinkError, StreamOutcome};
 pub use lease::TaskLease;
 pub use relay::{Relay, RelayConfig, RelayHandle};
 pub use table::{
-    GRACE, POSTGRES_TABLES, Quarantined, SQLITE_TABLES, Status, enqueue, retry, status,
+    GRACE, MOST_RETRIED, POSTGRES_TABLES, Quarantined, SQLITE_TABLES, Status, enqueue, retry,
+    retry_all, status,
 };
+pub use tables::Outbox;

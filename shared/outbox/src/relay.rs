@@ -9,10 +9,10 @@ use uuid::Uuid;
 use yinyom_db::Db;
 use yinyom_kernel::{BusinessId, SharedClock};
 
-use crate::Sink;
 use crate::pace::{Gate, Rests};
 use crate::rota::{Bounds, Rota};
 use crate::turn::Lane;
+use crate::{Outbox, Sink};
 
 const LIVE: Bounds = Bounds { of_a_business: 5_000, in_all: 50_000 };
 /// The catch-up lane names businesses, not streams.
@@ -60,6 +60,7 @@ pub struct Relay<S>(Arc<Engine<S>>);
 
 /// What all tasks of a relay share.
 pub(crate) struct Engine<S> {
+    pub(crate) outbox: Outbox,
     pub(crate) db: Db,
     pub(crate) sink: S,
     pub(crate) clock: SharedClock,
@@ -89,9 +90,15 @@ impl RelayHandle {
 }
 
 impl<S: Sink> Relay<S> {
-    /// A relay from the outbox in `db` to `sink`. It does nothing before it [runs](Self::run).
+    /// A relay from the [main](Outbox::MAIN) outbox in `db` to `sink`. It does nothing before it [runs](Self::run).
     pub fn new(db: Db, sink: S, clock: SharedClock, config: RelayConfig) -> Self {
+        Self::of(Outbox::MAIN, db, sink, clock, config)
+    }
+
+    /// A relay from another outbox in `db`.
+    pub fn of(outbox: Outbox, db: Db, sink: S, clock: SharedClock, config: RelayConfig) -> Self {
         Self(Arc::new(Engine {
+            outbox,
             db,
             sink,
             clock,

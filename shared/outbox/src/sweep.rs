@@ -30,16 +30,16 @@ impl<S: Sink> Engine<S> {
         let lease = TaskLease::new(
             self.db.clone(),
             Arc::clone(&self.clock),
-            "outbox-sweep",
+            self.outbox.sweep,
             self.config.lease,
         );
         let mut round = Round { lease, decided: None, after: Uuid::nil() };
         loop {
-            let look = async {
+            let look = Box::pin(async {
                 // A look that fails is a look that found nothing; the next one is the retry.
                 let pause = self.look(&mut round).await.unwrap_or(self.config.idle_look);
                 tokio::time::sleep(pause).await;
-            };
+            });
             if stop.run_until_cancelled(look).await.is_none() {
                 if matches!(round.decided, Some((true, _))) {
                     // So that no other replica has to wait for its end.
@@ -61,7 +61,7 @@ impl<S: Sink> Engine<S> {
         let now = self.clock.now().as_microsecond();
         let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let mut tx = self.db.read_unscoped().await?;
-        let found = undelivered::businesses(&mut tx, round.after, now, most).await?;
+        let found = undelivered::businesses(self.outbox, &mut tx, round.after, now, most).await?;
         drop(tx);
         for business in found.iter().map(|id| (*id).into()) {
             if !self.rests.rests(business) {

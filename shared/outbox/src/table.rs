@@ -7,7 +7,7 @@ use uuid::Uuid;
 use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::from_micros;
 
-use crate::Event;
+use crate::{Event, Outbox};
 
 /// The tables, for a service's migrations on SQLite.
 pub const SQLITE_TABLES: &str = include_str!("../migrations/sqlite/1_outbox.sql");
@@ -20,6 +20,9 @@ pub const GRACE: Duration = Duration::from_secs(1);
 
 /// The most quarantined streams that [`status`] tells of.
 const MOST_QUARANTINED: i64 = 1_000;
+
+/// The most streams that one [`retry_all`] frees.
+pub const MOST_RETRIED: usize = 1_000;
 
 /// What waits in a business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,82 +48,131 @@ pub struct Quarantined {
     pub since: Timestamp,
 }
 
-/// Adds `events` to the business of `tx`, in one statement: some hundreds at most. Once the unit of
-/// work is committed, wake the relay ([`crate::RelayHandle::wake`]).
-///
-/// The caller raised each stream's number in this same unit of work; the lock on the row that holds
-/// the number makes numbers gap-free and visible in their order (TRAPS 1).
-pub async fn enqueue(tx: &mut Tx, events: &[Event]) -> Result<(), DbError> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let due = |event: &Event| event.created_at.as_microsecond().saturating_add(micros(GRACE));
-    let rows = Rows::new()
-        .uuids("stream_id", events.iter().map(|e| e.stream))
-        .ints("seq", events.iter().map(|e| e.seq))
-        .bytes("payload", events.iter().map(|e| &e.payload[..]))
-        .texts("trace_parent", events.iter().map(|e| e.trace_parent.as_deref()))
-        .ints("created_at", events.iter().map(|e| e.created_at.as_microsecond()))
-        .ints("due_at", events.iter().map(due));
-    tx.scoped(
-        "INSERT INTO outbox
-             (business_id, stream_id, seq, payload, trace_parent, created_at, due_at)
-         SELECT $1, stream_id, seq, payload, trace_parent, created_at, due_at FROM {rows}",
-    )
-    .rows(rows)
-    .execute()
-    .await
-    .map(drop)
-}
-
-/// What waits in the business of `tx`. Counts its rows.
-pub async fn status(tx: &mut Tx) -> Result<Status, DbError> {
-    let (backlog, oldest) = tx
-        .scoped("SELECT COUNT(*), MIN(created_at) FROM outbox WHERE business_id = $1")
-        .fetch_one::<(i64, Option<i64>)>()
-        .await?;
-    let quarantined = tx
-        .scoped(
-            "SELECT stream_id, seq, reason, quarantined_at FROM outbox_stalls
-             WHERE business_id = $1 AND quarantined_at IS NOT NULL
-             ORDER BY quarantined_at, stream_id LIMIT $2",
-        )
-        .bind(MOST_QUARANTINED)
-        .fetch_all::<(Uuid, i64, String, i64)>()
-        .await?;
-    let quarantined = quarantined.into_iter().map(|(stream, seq, reason, since)| Quarantined {
-        stream,
-        seq,
-        reason,
-        since: from_micros(since),
-    });
-    Ok(Status {
-        backlog: u64::try_from(backlog).unwrap_or_default(),
-        oldest: oldest.map(from_micros),
-        quarantined: quarantined.collect(),
-    })
-}
-
-/// Ends the quarantine of `streams` in the business of `tx`; how many were in it. They are sent by
-/// the next sweep, or at once if the relay is woken after the commit.
-pub async fn retry(tx: &mut Tx, streams: &[Uuid]) -> Result<u64, DbError> {
-    let freed = tx
-        .scoped(
-            "DELETE FROM outbox_stalls
-             WHERE business_id = $1 AND quarantined_at IS NOT NULL AND stream_id IN {list}",
-        )
-        .list(streams)
+impl Outbox {
+    /// Adds `events` to the business of `tx`, in one statement: some hundreds at most. Once the unit of
+    /// work is committed, wake the relay ([`crate::RelayHandle::wake`]).
+    ///
+    /// The caller raised each stream's number in this same unit of work; the lock on the row that holds
+    /// the number makes numbers gap-free and visible in their order (TRAPS 1).
+    pub async fn enqueue(self, tx: &mut Tx, events: &[Event]) -> Result<(), DbError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let due = |event: &Event| event.created_at.as_microsecond().saturating_add(micros(GRACE));
+        let rows = Rows::new()
+            .uuids("stream_id", events.iter().map(|e| e.stream))
+            .ints("seq", events.iter().map(|e| e.seq))
+            .bytes("payload", events.iter().map(|e| &e.payload[..]))
+            .texts("trace_parent", events.iter().map(|e| e.trace_parent.as_deref()))
+            .ints("created_at", events.iter().map(|e| e.created_at.as_microsecond()))
+            .ints("due_at", events.iter().map(due));
+        tx.scoped(self.sql(
+            "INSERT INTO outbox
+                 (business_id, stream_id, seq, payload, trace_parent, created_at, due_at)
+             SELECT $1, stream_id, seq, payload, trace_parent, created_at, due_at FROM {rows}",
+        ))
+        .rows(rows)
         .execute()
-        .await?;
-    if freed > 0 {
-        tx.scoped(
+        .await
+        .map(drop)
+    }
+
+    /// What waits in the business of `tx`. Counts its rows.
+    pub async fn status(self, tx: &mut Tx) -> Result<Status, DbError> {
+        let (backlog, oldest) = tx
+            .scoped(self.sql("SELECT COUNT(*), MIN(created_at) FROM outbox WHERE business_id = $1"))
+            .fetch_one::<(i64, Option<i64>)>()
+            .await?;
+        let quarantined = tx
+            .scoped(self.sql(
+                "SELECT stream_id, seq, reason, quarantined_at FROM outbox_stalls
+                 WHERE business_id = $1 AND quarantined_at IS NOT NULL
+                 ORDER BY quarantined_at, stream_id LIMIT $2",
+            ))
+            .bind(MOST_QUARANTINED)
+            .fetch_all::<(Uuid, i64, String, i64)>()
+            .await?;
+        let quarantined = quarantined.into_iter().map(|(stream, seq, reason, since)| Quarantined {
+            stream,
+            seq,
+            reason,
+            since: from_micros(since),
+        });
+        Ok(Status {
+            backlog: u64::try_from(backlog).unwrap_or_default(),
+            oldest: oldest.map(from_micros),
+            quarantined: quarantined.collect(),
+        })
+    }
+
+    /// Ends the quarantine of `streams` in the business of `tx`; how many were in it. They are sent by
+    /// the next sweep, or at once if the relay is woken after the commit.
+    pub async fn retry(self, tx: &mut Tx, streams: &[Uuid]) -> Result<u64, DbError> {
+        let freed = tx
+            .scoped(self.sql(
+                "DELETE FROM outbox_stalls
+                 WHERE business_id = $1 AND quarantined_at IS NOT NULL AND stream_id IN {list}",
+            ))
+            .list(streams)
+            .execute()
+            .await?;
+        if freed > 0 {
+            self.make_due(tx, streams).await?;
+        }
+        Ok(freed)
+    }
+
+    /// Like [`Self::retry`], of the streams of the business of `tx` that were in quarantine at `before`: of the first
+    /// [`MOST_RETRIED`] of them, which are returned. If there are so many, say it again.
+    pub async fn retry_all(self, tx: &mut Tx, before: Timestamp) -> Result<Vec<Uuid>, DbError> {
+        let most = i64::try_from(MOST_RETRIED).unwrap_or(i64::MAX);
+        let freed = tx
+            .scoped(self.sql(
+                "DELETE FROM outbox_stalls WHERE business_id = $1 AND stream_id IN (
+                     SELECT stream_id FROM outbox_stalls
+                     WHERE business_id = $1 AND quarantined_at <= $2
+                     ORDER BY quarantined_at, stream_id LIMIT $3
+                 ) RETURNING stream_id",
+            ))
+            .bind(before.as_microsecond())
+            .bind(most)
+            .scalars::<Uuid>()
+            .await?;
+        if !freed.is_empty() {
+            self.make_due(tx, &freed).await?;
+        }
+        Ok(freed)
+    }
+
+    async fn make_due(self, tx: &mut Tx, streams: &[Uuid]) -> Result<(), DbError> {
+        tx.scoped(self.sql(
             "UPDATE outbox SET due_at = created_at WHERE business_id = $1 AND stream_id IN {list}",
-        )
+        ))
         .list(streams)
         .execute()
-        .await?;
+        .await
+        .map(drop)
     }
-    Ok(freed)
+}
+
+/// [`Outbox::enqueue`] of [`Outbox::MAIN`].
+pub async fn enqueue(tx: &mut Tx, events: &[Event]) -> Result<(), DbError> {
+    Outbox::MAIN.enqueue(tx, events).await
+}
+
+/// [`Outbox::status`] of [`Outbox::MAIN`].
+pub async fn status(tx: &mut Tx) -> Result<Status, DbError> {
+    Outbox::MAIN.status(tx).await
+}
+
+/// [`Outbox::retry`] of [`Outbox::MAIN`].
+pub async fn retry(tx: &mut Tx, streams: &[Uuid]) -> Result<u64, DbError> {
+    Outbox::MAIN.retry(tx, streams).await
+}
+
+/// [`Outbox::retry_all`] of [`Outbox::MAIN`].
+pub async fn retry_all(tx: &mut Tx, before: Timestamp) -> Result<Vec<Uuid>, DbError> {
+    Outbox::MAIN.retry_all(tx, before).await
 }
 
 pub(crate) fn micros(duration: Duration) -> i64 {

@@ -130,12 +130,12 @@ impl<S: Sink> Engine<S> {
         let mut tx = self.db.read(scope(business)).await?;
         let wanted = match lane {
             Lane::Live => first_of(&turn.streams, batch),
-            Lane::CatchUp => undelivered::due(&mut tx, now, most).await?,
+            Lane::CatchUp => undelivered::due(self.outbox, &mut tx, now, most).await?,
         };
         if wanted.is_empty() {
             return Ok(Rest::default());
         }
-        let mut found = undelivered::read(&mut tx, &wanted, now, most).await?;
+        let mut found = undelivered::read(self.outbox, &mut tx, &wanted, now, most).await?;
         drop(tx);
 
         if lane == Lane::CatchUp && !found.stalled.is_empty() {
@@ -211,19 +211,20 @@ impl<S: Sink> Engine<S> {
             let Stall { stream, seq, reason, .. } = stall;
             tracing::warn!(%business, %stream, seq, reason, "a stream is quarantined");
         }
-        let now = self.clock.now().as_microsecond();
+        let (of, now) = (self.outbox, self.clock.now().as_microsecond());
         self.db
             .write(scope(business), move |mut tx| async move {
-                let forgotten = undelivered::mark(&mut tx, &verdict, now).await?;
+                let forgotten = undelivered::mark(of, &mut tx, &verdict, now).await?;
                 tx.done(forgotten > 0 || !verdict.stalls.is_empty())
             })
             .await
     }
 
     async fn park(&self, business: BusinessId, streams: Vec<Uuid>) -> Result<(), DbError> {
+        let of = self.outbox;
         self.db
             .write(scope(business), move |mut tx| async move {
-                undelivered::park(&mut tx, &streams).await?;
+                undelivered::park(of, &mut tx, &streams).await?;
                 tx.done(())
             })
             .await

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::from_micros;
 
-use crate::Event;
 use crate::verdict::{Stall, Verdict};
+use crate::{Event, Outbox};
 
 /// `next_attempt_at` of a quarantined stream, and `due_at` of its events.
 pub(crate) const NEVER: i64 = i64::MAX;
@@ -49,12 +49,13 @@ struct Row {
 /// Businesses after `after` in which something is due, in order, up to `most`. Hops from business to
 /// business, so that what one of them has a million of costs no more than one row.
 pub(crate) async fn businesses(
+    of: Outbox,
     tx: &mut Tx,
     after: Uuid,
     now: i64,
     most: i64,
 ) -> Result<Vec<Uuid>, DbError> {
-    tx.query(
+    tx.query(of.sql(
         "WITH RECURSIVE hop (id) AS (
              SELECT (SELECT o.business_id FROM outbox o WHERE o.business_id > $1
                      ORDER BY o.business_id LIMIT 1)
@@ -67,7 +68,7 @@ pub(crate) async fn businesses(
          WHERE hop.id IS NOT NULL
            AND EXISTS (SELECT 1 FROM outbox o WHERE o.business_id = hop.id AND o.due_at <= $2)
          LIMIT $3",
-    )
+    ))
     .bind(after)
     .bind(now)
     .bind(most)
@@ -76,14 +77,19 @@ pub(crate) async fn businesses(
 }
 
 /// The streams of the `most` events of this business that have been due longest.
-pub(crate) async fn due(tx: &mut Tx, now: i64, most: i64) -> Result<Vec<Wanted>, DbError> {
+pub(crate) async fn due(
+    of: Outbox,
+    tx: &mut Tx,
+    now: i64,
+    most: i64,
+) -> Result<Vec<Wanted>, DbError> {
     let streams = tx
-        .scoped(
+        .scoped(of.sql(
             "SELECT stream_id, COUNT(*) FROM (
                  SELECT stream_id FROM outbox WHERE business_id = $1 AND due_at <= $2
                  ORDER BY due_at LIMIT $3
              ) AS oldest GROUP BY stream_id",
-        )
+        ))
         .bind(now)
         .bind(most)
         .fetch_all::<(Uuid, i64)>()
@@ -93,6 +99,7 @@ pub(crate) async fn due(tx: &mut Tx, now: i64, most: i64) -> Result<Vec<Wanted>,
 
 /// The first events of streams, `most` in all, from the lowest number that is here.
 pub(crate) async fn read(
+    of: Outbox,
     tx: &mut Tx,
     wanted: &[Wanted],
     now: i64,
@@ -100,7 +107,7 @@ pub(crate) async fn read(
 ) -> Result<Found, DbError> {
     // `CROSS JOIN` keeps SQLite from starting at the outbox.
     let rows = tx
-        .scoped(
+        .scoped(of.sql(
             "SELECT o.stream_id, o.seq, o.payload, o.trace_parent, o.created_at,
                     s.attempts, s.next_attempt_at
              FROM (
@@ -115,7 +122,7 @@ pub(crate) async fn read(
              WHERE o.business_id = $1 AND o.stream_id = w.stream_id
                AND o.seq >= w.head AND o.seq < w.head + w.events
              ORDER BY o.stream_id, o.seq LIMIT $2",
-        )
+        ))
         .bind(most)
         .rows(
             Rows::new()
@@ -160,15 +167,15 @@ fn unread(wanted: &[Wanted], rows: &[Row], most: i64) -> Vec<Uuid> {
 }
 
 /// Takes events out of the sweep's way that joined a stalled stream after it stalled.
-pub(crate) async fn park(tx: &mut Tx, streams: &[Uuid]) -> Result<(), DbError> {
+pub(crate) async fn park(of: Outbox, tx: &mut Tx, streams: &[Uuid]) -> Result<(), DbError> {
     // `COALESCE`: the stall may have been cleared since.
-    tx.scoped(
+    tx.scoped(of.sql(
         "UPDATE outbox SET due_at = COALESCE((
              SELECT s.next_attempt_at FROM outbox_stalls s
              WHERE s.business_id = $1 AND s.stream_id = outbox.stream_id
          ), due_at)
          WHERE business_id = $1 AND stream_id IN {list}",
-    )
+    ))
     .list(streams)
     .execute()
     .await
@@ -176,28 +183,35 @@ pub(crate) async fn park(tx: &mut Tx, streams: &[Uuid]) -> Result<(), DbError> {
 }
 
 /// Writes down what became of a delivery; how many events it deleted.
-pub(crate) async fn mark(tx: &mut Tx, verdict: &Verdict, now: i64) -> Result<u64, DbError> {
+pub(crate) async fn mark(
+    of: Outbox,
+    tx: &mut Tx,
+    verdict: &Verdict,
+    now: i64,
+) -> Result<u64, DbError> {
     let forgotten = match &verdict.recorded[..] {
         [] => 0,
-        recorded => forget(tx, recorded).await?,
+        recorded => forget(of, tx, recorded).await?,
     };
     if !verdict.recovered.is_empty() {
-        tx.scoped("DELETE FROM outbox_stalls WHERE business_id = $1 AND stream_id IN {list}")
-            .list(&verdict.recovered)
-            .execute()
-            .await?;
+        tx.scoped(
+            of.sql("DELETE FROM outbox_stalls WHERE business_id = $1 AND stream_id IN {list}"),
+        )
+        .list(&verdict.recovered)
+        .execute()
+        .await?;
     }
     if !verdict.stalls.is_empty() {
-        stall(tx, &verdict.stalls, now).await?;
+        stall(of, tx, &verdict.stalls, now).await?;
         let streams: Vec<Uuid> = verdict.stalls.iter().map(|s| s.stream).collect();
-        park(tx, &streams).await?;
+        park(of, tx, &streams).await?;
     }
     Ok(forgotten)
 }
 
 /// Deletes events that arrived. On PostgreSQL it passes over those that another relay deletes at this
 /// moment: two that wait for each other's rows would be a deadlock, and one deletion is enough.
-async fn forget(tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
+async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
     let sql = tx.dialect(
         "DELETE FROM outbox WHERE (business_id, stream_id, seq) IN (
              SELECT $1, stream_id, seq FROM {rows}
@@ -209,7 +223,7 @@ async fn forget(tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
              FOR UPDATE OF o SKIP LOCKED
          )",
     );
-    tx.scoped(sql)
+    tx.scoped(of.sql(sql))
         .rows(
             Rows::new()
                 .uuids("stream_id", recorded.iter().map(|(stream, _)| *stream))
@@ -220,9 +234,9 @@ async fn forget(tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
 }
 
 /// Notes streams that were not taken, if they still wait: another relay may have had more luck.
-async fn stall(tx: &mut Tx, stalls: &[Stall], now: i64) -> Result<(), DbError> {
+async fn stall(of: Outbox, tx: &mut Tx, stalls: &[Stall], now: i64) -> Result<(), DbError> {
     let next = |stall: &Stall| stall.pause.map_or(NEVER, |pause| now.saturating_add(pause));
-    tx.scoped(
+    tx.scoped(of.sql(
         "INSERT INTO outbox_stalls
              (business_id, stream_id, seq, reason, attempts, next_attempt_at, quarantined_at)
          SELECT $1, batch.stream_id, batch.seq, batch.reason, batch.attempts,
@@ -235,7 +249,7 @@ async fn stall(tx: &mut Tx, stalls: &[Stall], now: i64) -> Result<(), DbError> {
          ON CONFLICT (business_id, stream_id) DO UPDATE SET
              seq = excluded.seq, reason = excluded.reason, attempts = excluded.attempts,
              next_attempt_at = excluded.next_attempt_at, quarantined_at = excluded.quarantined_at",
-    )
+    ))
     .rows(
         Rows::new()
             .uuids("stream_id", stalls.iter().map(|s| s.stream))

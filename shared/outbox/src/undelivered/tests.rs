@@ -50,7 +50,7 @@ async fn put(db: &Db, business: u128, events: &[(u128, i64, i64)]) {
 
 async fn marked(db: &Db, business: u128, verdict: Verdict, now: i64) -> u64 {
     db.write(scope(business), move |mut tx| async move {
-        let forgotten = mark(&mut tx, &verdict, now).await?;
+        let forgotten = mark(Outbox::MAIN, &mut tx, &verdict, now).await?;
         tx.done::<_, DbError>(forgotten)
     })
     .await
@@ -64,7 +64,7 @@ fn stall_of(stream: u128, seq: i64, pause: Option<i64>) -> Verdict {
 
 async fn due_at(db: &Db, business: u128, now: i64) -> Vec<Wanted> {
     let mut tx = db.read(scope(business)).await.unwrap();
-    let mut streams = due(&mut tx, now, 100).await.unwrap();
+    let mut streams = due(Outbox::MAIN, &mut tx, now, 100).await.unwrap();
     streams.sort_by_key(|w| w.stream);
     streams
 }
@@ -73,7 +73,7 @@ async fn found(db: &Db, business: u128, wanted: &[(u128, i64)], now: i64, most: 
     let wanted: Vec<_> =
         wanted.iter().map(|(s, events)| Wanted { stream: id(*s), events: *events }).collect();
     let mut tx = db.read(scope(business)).await.unwrap();
-    read(&mut tx, &wanted, now, most).await.unwrap()
+    read(Outbox::MAIN, &mut tx, &wanted, now, most).await.unwrap()
 }
 
 fn keys(found: &Found) -> Vec<(u128, i64)> {
@@ -87,7 +87,7 @@ async fn businesses_with_something_due_are_found_page_by_page(db: TestDb) {
     }
     let mut tx = db.read_unscoped().await.unwrap();
     let page = async |tx: &mut Tx, after, now, most| -> Vec<u128> {
-        let found = businesses(tx, id(after), now, most).await.unwrap();
+        let found = businesses(Outbox::MAIN, tx, id(after), now, most).await.unwrap();
         found.iter().map(Uuid::as_u128).collect()
     };
     assert_eq!(page(&mut tx, 0, AFTER_GRACE - 1, 9).await, [0; 0]);
@@ -165,7 +165,7 @@ async fn two_relays_do_not_wait_for_each_other_to_delete(db: TestDb) {
     let other = tokio::spawn(async move {
         let unit = other.write(scope(1), move |mut tx| async move {
             let verdict = Verdict { recorded: vec![(id(1), 1)], ..Verdict::default() };
-            mark(&mut tx, &verdict, 0).await?;
+            mark(Outbox::MAIN, &mut tx, &verdict, 0).await?;
             deleted.send(()).unwrap();
             may_go.await.unwrap();
             tx.done::<_, DbError>(())

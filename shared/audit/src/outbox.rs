@@ -1,0 +1,53 @@
+//! The way out of a producer: numbers, and an outbox apart from that of consent changes.
+
+use uuid::Uuid;
+use yinyom_db::{DbError, Tx};
+use yinyom_kernel::BusinessId;
+use yinyom_outbox::{Event, Outbox};
+
+use crate::Act;
+
+/// Where audit events wait. In tables of their own: what piles up here delays nothing else.
+pub const OUTBOX: Outbox = Outbox::prefixed("audit_", "audit-outbox-sweep");
+
+/// The tables, for a producer's migrations on SQLite. `task_leases` are needed, too.
+pub const SQLITE_TABLES: &str = include_str!("../migrations/sqlite/1_audit_outbox.sql");
+
+/// The tables, for a producer's migrations on PostgreSQL. `task_leases` are needed, too.
+pub const POSTGRES_TABLES: &str = include_str!("../migrations/postgres/1_audit_outbox.sql");
+
+/// The stream of a business. A producer has one for each: the order in which things happened is told by it.
+pub const fn stream(business: BusinessId) -> Uuid {
+    business.uuid()
+}
+
+/// Numbers `acts` of the business of `tx`, in their order, and puts them into the outbox. The lock on the number is
+/// held to the end of the unit of work, so numbers are without a gap and are committed in their order (TRAPS 1).
+/// Afterwards wake the relay with [`stream`].
+pub async fn append(tx: &mut Tx, acts: &[Act]) -> Result<(), DbError> {
+    if acts.is_empty() {
+        return Ok(());
+    }
+    let business = tx.scope()?.business();
+    let more = i64::try_from(acts.len()).unwrap_or(i64::MAX);
+    let last: i64 = tx
+        .scoped(
+            "INSERT INTO audit_heads (business_id, last_seq) VALUES ($1, $2)
+             ON CONFLICT (business_id) DO UPDATE SET last_seq = audit_heads.last_seq + $2
+             RETURNING last_seq",
+        )
+        .bind(more)
+        .scalar()
+        .await?;
+    let events: Vec<_> = (last - more + 1..)
+        .zip(acts)
+        .map(|(seq, act)| Event {
+            stream: stream(business),
+            seq,
+            payload: act.encode().into(),
+            created_at: act.at,
+            trace_parent: None,
+        })
+        .collect();
+    OUTBOX.enqueue(tx, &events).await
+}
