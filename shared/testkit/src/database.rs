@@ -71,6 +71,14 @@ pub async fn postgres(migrations: &Migrations) -> TestDb {
     open(config, migrations, OnServer { server, name }).await
 }
 
+/// A database that is the test's own: to be made before and removed after by whoever has it.
+///
+/// # Panics
+/// If it cannot be opened or migrated.
+pub async fn existing(config: DbConfig, migrations: &Migrations) -> TestDb {
+    open(config, migrations, ()).await
+}
+
 async fn open(
     config: DbConfig,
     migrations: &Migrations,

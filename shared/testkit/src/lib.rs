@@ -6,4 +6,4 @@ mod database;
 pub mod servers;
 pub mod tokens;
 
-pub use database::{TestDb, on_postgres, on_sqlite, postgres, sqlite};
+pub use database::{TestDb, existing, on_postgres, on_sqlite, postgres, sqlite};
