@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use yinyom_consent::SurfaceParent;
 use yinyom_db::Tx;
 use yinyom_identity::NotFound;
-use yinyom_kernel::{AccountId, ContactId, Fault, LeadId};
+use yinyom_kernel::{AccountId, ContactId, Fault, InvalidInput, LeadId};
 use yinyom_outbox::{Event, enqueue};
 
 use super::contacts::{change_of, locked, receipt, settle};
@@ -28,6 +28,8 @@ pub struct Saying {
     pub evidence: Evidence,
     /// Must be the contact's, unless it is empty.
     pub etag: String,
+    /// What is wrong with it by the clock alone. It was not so when a request came first that is sent again.
+    pub untimely: Option<InvalidInput>,
 }
 
 /// What was said.
@@ -201,6 +203,9 @@ fn apply(
     contact: &mut Contact,
     now: Timestamp,
 ) -> Result<Vec<Event>, Error> {
+    if let Some(untimely) = &saying.untimely {
+        return Err(untimely.clone().into());
+    }
     saying.place.check(session.kind, facts)?;
     let outcome_of = |contact: &Contact, view: &View| -> Result<Outcome, Error> {
         Ok(match &saying.word {

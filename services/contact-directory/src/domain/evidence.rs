@@ -39,17 +39,14 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Reads evidence; `now` is the server's clock.
-    pub fn read(input: &EvidenceInput<'_>, now: Timestamp) -> Result<Self, InvalidInput> {
+    /// Reads evidence. Whether the time that it claims is yet to come is told by [`is_future`].
+    pub fn read(input: &EvidenceInput<'_>) -> Result<Self, InvalidInput> {
         let mut wrong = Violations::new();
         let notice_version =
             read(&mut wrong, "notice_version", input.notice_version, MAX_NOTICE_VERSION, one_line);
         let reference = read(&mut wrong, "reference", input.reference, MAX_REFERENCE, one_line);
         let note = read(&mut wrong, "note", input.note, MAX_NOTE, free_text);
         let claimed_at = input.claimed_at.map(|at| from_micros(at.as_microsecond()));
-        if claimed_at.is_some_and(|at| is_future(at, now)) {
-            refuse_future(&mut wrong, "claimed_time");
-        }
         wrong.finish(Some(Self {
             method: input.method,
             notice_version,
@@ -114,15 +111,15 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn wrong(input: &EvidenceInput<'_>) -> Vec<(String, &'static str)> {
-        let invalid = Evidence::read(input, NOW).unwrap_err();
+        let invalid = Evidence::read(input).unwrap_err();
         invalid.violations().iter().map(|v| (v.field.clone(), v.reason)).collect()
     }
 
     #[test]
     fn every_part_is_optional() {
-        assert_eq!(Evidence::read(&EvidenceInput::default(), NOW).unwrap(), Evidence::default());
+        assert_eq!(Evidence::read(&EvidenceInput::default()).unwrap(), Evidence::default());
         let note = EvidenceInput { note: "  said so\nat the counter ", ..EvidenceInput::default() };
-        let read = Evidence::read(&note, NOW).unwrap();
+        let read = Evidence::read(&note).unwrap();
         assert_eq!(read.personal.note, Some(Personal::from("said so\nat the counter")));
     }
 
@@ -149,17 +146,16 @@ mod tests {
             notice_version: &version,
             reference: &reference,
             note: "call 0812345678",
-            claimed_at: Some(NOW + SignedDuration::from_secs(301)),
+            claimed_at: None,
         };
         let expected = [
             ("notice_version", "TOO_LONG"),
             ("reference", "CONTROL_CHARACTER"),
             ("reference", "TOO_LONG"),
             ("note", "HOLDS_ADDRESS"),
-            ("claimed_time", "IN_FUTURE"),
         ];
         assert_eq!(wrong(&input), expected.map(|(f, r)| (f.to_owned(), r)));
-        let said = format!("{:?}", Evidence::read(&input, NOW).unwrap_err());
+        let said = format!("{:?}", Evidence::read(&input).unwrap_err());
         assert!(!said.contains("0812345678") && !said.contains("rrr"));
     }
 
@@ -172,7 +168,7 @@ mod tests {
             note: &note,
             ..EvidenceInput::default()
         };
-        assert!(Evidence::read(&longest, NOW).is_ok());
+        assert!(Evidence::read(&longest).is_ok());
         let two_lines = EvidenceInput { reference: "a\nb", ..EvidenceInput::default() };
         assert_eq!(wrong(&two_lines), [("reference".to_owned(), "CONTROL_CHARACTER")]);
     }
@@ -180,15 +176,17 @@ mod tests {
     #[test]
     fn a_claimed_time_may_be_long_ago_and_a_little_ahead() {
         for claimed in [SignedDuration::from_hours(-100_000), SignedDuration::from_secs(300)] {
-            let claimed_at = Some(NOW + claimed);
-            let input = EvidenceInput { claimed_at, ..EvidenceInput::default() };
-            assert_eq!(Evidence::read(&input, NOW).unwrap().claimed_at, claimed_at);
+            let claimed_at = NOW + claimed;
+            assert!(!is_future(claimed_at, NOW));
+            let input = EvidenceInput { claimed_at: Some(claimed_at), ..EvidenceInput::default() };
+            assert_eq!(Evidence::read(&input).unwrap().claimed_at, Some(claimed_at));
         }
+        assert!(is_future(NOW + SignedDuration::from_secs(301), NOW));
     }
 
     #[test]
     fn what_may_identify_never_prints() {
         let input = EvidenceInput { note: "wife of Somchai", ..EvidenceInput::default() };
-        assert!(!format!("{:?}", Evidence::read(&input, NOW).unwrap()).contains("Somchai"));
+        assert!(!format!("{:?}", Evidence::read(&input).unwrap()).contains("Somchai"));
     }
 }

@@ -123,7 +123,7 @@ fn assignments(
                 .map(|seconds| now + jiff::SignedDuration::from_secs(seconds)),
         })
         .collect();
-    Assignments::read(&inputs, now).ok()
+    Assignments::read(&inputs).ok()
 }
 
 /// Carries an attempt out as the commands do. What is refused changes nothing.

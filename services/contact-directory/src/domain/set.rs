@@ -28,14 +28,15 @@ pub struct Assignment {
 pub struct Assignments(ByChannel<Option<Assignment>>);
 
 impl Assignments {
-    /// Reads `assignments`: one or two, each channel once, an expiry for grants only and in the future.
-    pub fn read(given: &[AssignmentInput], now: Timestamp) -> Result<Self, InvalidInput> {
+    /// Reads `assignments`: one or two, each channel once, an expiry for grants only. Whether that is yet to come is
+    /// told by [`refuse_past`], because it was when a request came first that is sent again.
+    pub fn read(given: &[AssignmentInput]) -> Result<Self, InvalidInput> {
         let mut wrong = Violations::new();
         refuse_wrong_count(&mut wrong, "assignments", given.len());
         let mut read = ByChannel::default();
         for (i, input) in given.iter().take(Channel::ALL.len()).enumerate() {
             let at = format!("assignments[{i}]");
-            let assignment = read_one(&mut wrong, &at, input, now);
+            let assignment = read_one(&mut wrong, &at, input);
             let Some(channel) = input.channel else {
                 wrong.missing(format!("{at}.channel"));
                 continue;
@@ -53,6 +54,23 @@ impl Assignments {
     }
 }
 
+/// Notes each expiry of `assignments` that is not in the future.
+pub fn refuse_past(wrong: &mut Violations, given: &[AssignmentInput], now: Timestamp) {
+    let given = given.iter().take(Channel::ALL.len()).enumerate();
+    for (i, _) in given.filter(|(_, input)| expiry_of(input).is_some_and(|at| at <= now)) {
+        wrong.push(
+            format!("assignments[{i}].expire_time"),
+            "NOT_IN_FUTURE",
+            Text::new("must be in the future.", "ต้องเป็นเวลาในอนาคต"),
+        );
+    }
+}
+
+/// Stores and ledgers keep microseconds: what is checked is what will be kept.
+fn expiry_of(input: &AssignmentInput) -> Option<Timestamp> {
+    input.expires_at.map(|at| from_micros(at.as_microsecond()))
+}
+
 fn refuse_wrong_count(wrong: &mut Violations, field: &str, given: usize) {
     if given == 0 {
         wrong.missing(field);
@@ -65,32 +83,19 @@ fn refuse_wrong_count(wrong: &mut Violations, field: &str, given: usize) {
     }
 }
 
-fn read_one(
-    wrong: &mut Violations,
-    at: &str,
-    input: &AssignmentInput,
-    now: Timestamp,
-) -> Option<Assignment> {
-    // Stores and ledgers keep microseconds: what is checked is what will be kept.
-    let expires_at = input.expires_at.map(|at| from_micros(at.as_microsecond()));
-    let field = format!("{at}.expire_time");
-    match (input.state, expires_at) {
-        (Some(ConsentState::NotSet | ConsentState::Denied), Some(_)) => wrong.push(
-            field,
-            "EXPIRE_TIME_WITHOUT_GRANT",
-            Text::new("is for GRANTED only.", "ใช้ได้กับสถานะยินยอมเท่านั้น"),
-        ),
-        (_, Some(expiry)) if expiry <= now => wrong.push(
-            field,
-            "NOT_IN_FUTURE",
-            Text::new("must be in the future.", "ต้องเป็นเวลาในอนาคต"),
-        ),
-        _ => {}
-    }
+fn read_one(wrong: &mut Violations, at: &str, input: &AssignmentInput) -> Option<Assignment> {
     let Some(state) = input.state else {
         wrong.missing(format!("{at}.state"));
         return None;
     };
+    let expires_at = expiry_of(input);
+    if expires_at.is_some() && state != ConsentState::Granted {
+        wrong.push(
+            format!("{at}.expire_time"),
+            "EXPIRE_TIME_WITHOUT_GRANT",
+            Text::new("is for GRANTED only.", "ใช้ได้กับสถานะยินยอมเท่านั้น"),
+        );
+    }
     Some(Assignment { state, expires_at })
 }
 
@@ -167,11 +172,11 @@ mod tests {
 
     fn assign(given: &[(Channel, ConsentState)]) -> Assignments {
         let given: Vec<_> = given.iter().map(|(c, s)| input(*c, *s)).collect();
-        Assignments::read(&given, at(0)).unwrap()
+        Assignments::read(&given).unwrap()
     }
 
     fn wrong(given: &[AssignmentInput]) -> Vec<(String, &'static str)> {
-        let invalid = Assignments::read(given, at(10)).unwrap_err();
+        let invalid = Assignments::read(given).unwrap_err();
         invalid.violations().iter().map(|v| (v.field.clone(), v.reason)).collect()
     }
 
@@ -255,7 +260,7 @@ mod tests {
     #[test]
     fn an_expiry_goes_with_its_grant_alone() {
         let expiring = AssignmentInput { expires_at: Some(at(20)), ..input(PHONE, Granted) };
-        let given = Assignments::read(&[expiring, input(EMAIL, Granted)], at(10)).unwrap();
+        let given = Assignments::read(&[expiring, input(EMAIL, Granted)]).unwrap();
         let outcome = set(&user(SHOW), &of(NotSet, NotSet), &given, at(10)).unwrap();
         assert_eq!(outcome.consents.phone.expires_at, Some(at(20)));
         assert_eq!(outcome.changes[0].expires_at, Some(at(20)));
@@ -275,12 +280,10 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let denied = AssignmentInput { expires_at: Some(at(20)), ..input(PHONE, Denied) };
-        let past = AssignmentInput { expires_at: Some(at(10)), ..input(PHONE, Granted) };
         assert_eq!(
-            wrong(&[denied, past]),
+            wrong(&[denied, input(PHONE, Granted)]),
             [
                 ("assignments[0].expire_time".to_owned(), "EXPIRE_TIME_WITHOUT_GRANT"),
-                ("assignments[1].expire_time".to_owned(), "NOT_IN_FUTURE"),
                 ("assignments[1].channel".to_owned(), "DUPLICATE_CHANNEL"),
             ]
         );
@@ -295,6 +298,20 @@ mod tests {
         assert_eq!(wrong(&[]), [("assignments".to_owned(), "REQUIRED")]);
         let three = [input(PHONE, Denied), input(EMAIL, Denied), input(PHONE, Denied)];
         assert_eq!(wrong(&three), [("assignments".to_owned(), "TOO_MANY")]);
+    }
+
+    #[test]
+    fn a_grant_does_not_start_with_its_end() {
+        let until =
+            |second| AssignmentInput { expires_at: Some(at(second)), ..input(PHONE, Granted) };
+        let refused = |given: &[AssignmentInput]| {
+            let mut wrong = Violations::new();
+            refuse_past(&mut wrong, given, at(10));
+            wrong.into_inner().into_iter().map(|v| (v.field, v.reason)).collect::<Vec<_>>()
+        };
+        let past = ("assignments[1].expire_time".to_owned(), "NOT_IN_FUTURE");
+        assert_eq!(refused(&[until(11), until(10)]), [past]);
+        assert_eq!(refused(&[input(PHONE, Granted)]), []);
     }
 
     /// PDPA s.19. No viewer and no rules are arguments, so none can refuse; no state can either.

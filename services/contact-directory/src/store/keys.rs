@@ -11,6 +11,7 @@ use yinyom_kernel::{BusinessId, ContactId, PointId, Scope};
 use yinyom_privacy::{Address, BlindIndexKey, DataKey, Email, MasterKeys, Phone, context};
 
 use super::StoreError;
+use crate::domain::points::channel_of;
 use yinyom_consent::Channel;
 
 /// How many businesses' keys are kept in memory.
@@ -117,9 +118,10 @@ fn key_context(business: BusinessId, purpose: Purpose) -> Vec<u8> {
 }
 
 impl BusinessKeys {
-    /// Seals an address for its place: moved to another contact or point it cannot be opened.
+    /// Seals an address for its place: moved to another contact, point or channel it cannot be opened.
     pub fn seal_address(&self, contact: ContactId, point: PointId, address: &Address) -> Vec<u8> {
-        self.seal.seal_text(&self.point_context(contact, point), address.canonical())
+        let place = self.point_context(contact, point, channel_of(address));
+        self.seal.seal_text(&place, address.canonical())
     }
 
     /// Opens what [`Self::seal_address`] sealed.
@@ -130,7 +132,8 @@ impl BusinessKeys {
         channel: Channel,
         sealed: &[u8],
     ) -> Result<Address, StoreError> {
-        let text = self.seal.open_text(&self.point_context(contact, point), sealed)?;
+        let place = self.point_context(contact, point, channel);
+        let text = self.seal.open_text(&place, sealed)?;
         Ok(match channel {
             Channel::Phone => Address::Phone(Phone::restore(text)),
             Channel::Email => Address::Email(Email::restore(text)),
@@ -166,9 +169,10 @@ impl BusinessKeys {
         Ok(self.seal.unwrap(wrapped, &self.subject_context(contact))?)
     }
 
-    fn point_context(&self, contact: ContactId, point: PointId) -> Vec<u8> {
+    fn point_context(&self, contact: ContactId, point: PointId, channel: Channel) -> Vec<u8> {
         let ids: [Uuid; 3] = [self.business.uuid(), contact.uuid(), point.uuid()];
-        context(&[b"contact point", ids[0].as_bytes(), ids[1].as_bytes(), ids[2].as_bytes()])
+        let [business, contact, point] = ids.each_ref().map(|id| &id.as_bytes()[..]);
+        context(&[b"contact point", business, contact, point, &channel.code().to_be_bytes()])
     }
 
     fn subject_context(&self, contact: ContactId) -> Vec<u8> {

@@ -90,7 +90,7 @@ async fn set(
     contact: ContactId,
     states: &[(Channel, ConsentState)],
 ) -> Result<Written<Contact>, Error> {
-    say(house, by, word(contact, set_to(house, states))).await
+    say(house, by, word(contact, set_to(states))).await
 }
 
 /// The owner grants it for that long.
@@ -101,11 +101,11 @@ async fn grant_for(house: &House, contact: ContactId, channel: Channel, time: Du
         state: Some(GRANTED),
         expires_at: Some(now + time),
     };
-    let grant = Word::Set(Assignments::read(&[given], now).unwrap());
+    let grant = Word::Set(Assignments::read(&[given]).unwrap());
     say(house, &house.owner, word(contact, grant)).await.unwrap().now.unwrap()
 }
 
-fn set_to(house: &House, states: &[(Channel, ConsentState)]) -> Word {
+fn set_to(states: &[(Channel, ConsentState)]) -> Word {
     let given: Vec<_> = (states.iter())
         .map(|(channel, state)| AssignmentInput {
             channel: Some(*channel),
@@ -113,7 +113,7 @@ fn set_to(house: &House, states: &[(Channel, ConsentState)]) -> Word {
             expires_at: None,
         })
         .collect();
-    Word::Set(Assignments::read(&given, house.clock.now()).unwrap())
+    Word::Set(Assignments::read(&given).unwrap())
 }
 
 fn withdrawal(channels: &[Channel]) -> Word {
@@ -124,13 +124,13 @@ fn withdrawal(channels: &[Channel]) -> Word {
 /// Something said in the contacts menu.
 fn word(contact: ContactId, word: Word) -> Saying {
     let (evidence, etag) = (Evidence::default(), String::new());
-    Saying { contact, place: Place::Contacts, word, evidence, etag }
+    Saying { contact, place: Place::Contacts, word, evidence, etag, untimely: None }
 }
 
 /// Evidence with something that identifies in it.
-fn evidence(house: &House) -> Evidence {
+fn evidence() -> Evidence {
     let input = EvidenceInput { note: NOTE, reference: "A-17", ..EvidenceInput::default() };
-    Evidence::read(&input, house.clock.now()).unwrap()
+    Evidence::read(&input).unwrap()
 }
 
 async fn update(

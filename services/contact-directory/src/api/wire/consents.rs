@@ -12,8 +12,8 @@ use crate::commands::Written;
 use crate::commands::consents::{Row, Saying, Word};
 use crate::domain::Contact;
 use crate::domain::check::Check;
-use crate::domain::evidence::{Evidence, EvidenceInput};
-use crate::domain::set::{AssignmentInput, Assignments, Withdrawal};
+use crate::domain::evidence::{Evidence, EvidenceInput, is_future, refuse_future};
+use crate::domain::set::{AssignmentInput, Assignments, Withdrawal, refuse_past};
 use crate::domain::surface::Place;
 
 /// The consent of a contact.
@@ -66,13 +66,15 @@ pub fn saying(
     let contact = wrong.take("contact", CONTACTS.parse(&given.contact));
     let business = contact.map(|(business, _)| business);
     let place = place(&mut wrong, business, given.surface, &given.lead, &given.account);
-    let assignments = assignments(&mut wrong, &given.assignments, now);
-    let evidence = evidence(&mut wrong, given.evidence.as_ref(), now);
+    let mut too_late = Violations::new();
+    let assignments = assignments(&mut wrong, &mut too_late, &given.assignments, now);
+    let evidence = evidence(&mut wrong, &mut too_late, given.evidence.as_ref(), now);
+    let untimely = untimely(&mut wrong, too_late);
     let saying = (|| {
         let (business, contact) = contact?;
         let word = Word::Set(assignments?);
-        let etag = given.etag.clone();
-        Some((business, Saying { contact, place: place?, word, evidence: evidence?, etag }))
+        let (place, evidence, etag) = (place?, evidence?, given.etag.clone());
+        Some((business, Saying { contact, place, word, evidence, etag, untimely }))
     })();
     wrong.finish(saying)
 }
@@ -87,19 +89,33 @@ pub fn withdrawal(
     let business = contact.map(|(business, _)| business);
     let place = place(&mut wrong, business, given.surface, &given.lead, &given.account);
     let withdrawal = channels(&mut wrong, &given.channels);
-    let evidence = evidence(&mut wrong, given.evidence.as_ref(), now);
+    let mut too_early = Violations::new();
+    let evidence = evidence(&mut wrong, &mut too_early, given.evidence.as_ref(), now);
+    let untimely = untimely(&mut wrong, too_early);
     let saying = (|| {
         let (business, contact) = contact?;
         let word = Word::Withdraw(withdrawal?);
-        let etag = String::new();
-        Some((business, Saying { contact, place: place?, word, evidence: evidence?, etag }))
+        let (place, evidence, etag) = (place?, evidence?, String::new());
+        Some((business, Saying { contact, place, word, evidence, etag, untimely }))
     })();
     wrong.finish(saying)
+}
+
+/// What is wrong by the clock alone, if that is all: a request that is sent again is not refused for it. Else it
+/// is told with the rest.
+fn untimely(wrong: &mut Violations, by_clock: Violations) -> Option<InvalidInput> {
+    let untimely = by_clock.finish(Some(())).err()?;
+    if wrong.is_empty() {
+        return Some(untimely);
+    }
+    wrong.merge::<()>(Err(untimely));
+    None
 }
 
 /// Reads what each channel shall be. A number that no enum has is told as that, and not as missing.
 fn assignments(
     wrong: &mut Violations,
+    by_clock: &mut Violations,
     given: &[pb::ConsentAssignment],
     now: Timestamp,
 ) -> Option<Assignments> {
@@ -109,7 +125,8 @@ fn assignments(
         .enumerate()
         .map(|(i, assignment)| assignment_input(&mut unknown, i, assignment))
         .collect();
-    merge_unknown(wrong, unknown, Assignments::read(&inputs, now))
+    refuse_past(by_clock, &inputs, now);
+    merge_unknown(wrong, unknown, Assignments::read(&inputs))
 }
 
 /// Reads the channels of a refusal, in the same way.
@@ -169,6 +186,7 @@ fn place(
 /// Reads evidence; none is as good as empty evidence.
 fn evidence(
     wrong: &mut Violations,
+    by_clock: &mut Violations,
     given: Option<&types::Evidence>,
     now: Timestamp,
 ) -> Option<Evidence> {
@@ -177,6 +195,9 @@ fn evidence(
     };
     let method = optional(wrong, "evidence.method", EvidenceMethod::from_wire(given.method));
     let claimed_at = read_timestamp(wrong, "evidence.claimed_time", given.claimed_time.as_ref());
+    if claimed_at.is_some_and(|at| is_future(at, now)) {
+        refuse_future(by_clock, "evidence.claimed_time");
+    }
     let input = EvidenceInput {
         method: method.flatten(),
         notice_version: &given.notice_version,
@@ -184,7 +205,7 @@ fn evidence(
         note: &given.note,
         claimed_at,
     };
-    let read = wrong.nest("evidence", Evidence::read(&input, now));
+    let read = wrong.nest("evidence", Evidence::read(&input));
     // The rest was read for what else is wrong.
     method.and(read)
 }

@@ -69,7 +69,7 @@ async fn each_row_is_answered_by_itself(db: TestDb) {
     let granted = saying(&house, &[ONE], &[(PHONE, GRANTED)]).await;
     let denied = saying(&house, &[ONE, MAIL], &[(PHONE, DENIED)]).await;
     let fresh = create(&house, "Fresh", &[MAIL]).await;
-    let yes = |id| word(id, set_to(&house, &[(PHONE, GRANTED), (EMAIL, GRANTED)]));
+    let yes = |id| word(id, set_to(&[(PHONE, GRANTED), (EMAIL, GRANTED)]));
     let rows = vec![
         Ok(word(granted.id, withdrawal(&[PHONE]))),
         Ok(yes(denied.id)),
@@ -100,7 +100,7 @@ async fn each_row_is_answered_by_itself(db: TestDb) {
 async fn one_contact_twice_in_a_batch_is_two_changes_in_turn(db: TestDb) {
     let house = House::on(db.handle()).await;
     let contact = create(&house, "Somchai", &[ONE]).await;
-    let set = |state| word(contact.id, set_to(&house, &[(PHONE, state)]));
+    let set = |state| word(contact.id, set_to(&[(PHONE, state)]));
     let etag = contact.etag().to_string();
     let rows = vec![
         Ok(Saying { etag: etag.clone(), ..set(GRANTED) }),
@@ -158,7 +158,7 @@ async fn a_grant_that_ran_out_is_recorded_once(db: TestDb) {
     let contact = create(&house, "Somchai", &[ONE]).await;
     grant_for(&house, contact.id, PHONE, Duration::from_mins(1)).await;
     house.pass(Duration::from_mins(1)).await;
-    let yes = || Ok(word(contact.id, set_to(&house, &[(EMAIL, GRANTED)])));
+    let yes = || Ok(word(contact.id, set_to(&[(EMAIL, GRANTED)])));
     let rows = say_all(&house, &house.owner, vec![yes(), yes()], None).await.unwrap();
     assert_eq!(refusals(&rows), [None, None]);
     let expected = [Created, SetByWord, Expired, SetByWord, SetByWord];
@@ -172,7 +172,7 @@ async fn a_batch_that_is_repeated_is_answered_as_it_was(db: TestDb) {
     let gone = create(&house, "Gone", &[]).await;
     let request = request("batch", b"rows");
     let send = |request: Request| {
-        let yes = |id| Ok(word(id, set_to(&house, &[(PHONE, GRANTED)])));
+        let yes = |id| Ok(word(id, set_to(&[(PHONE, GRANTED)])));
         let rows = vec![yes(one.id), yes(denied.id), Err(wrong()), yes(gone.id), yes(one.id)];
         say_all(&house, &house.user, rows, Some(request))
     };

@@ -57,8 +57,8 @@ async fn a_refused_call_leaves_nothing_and_its_request_can_be_sent_again(db: Tes
     let moved = LeadPatch { primary_contact: Some(nobody), ..title.clone() };
     let into_nothing = || Target::Existing(AccountId::generate());
     let false_place = Saying { place: Place::Api, ..word(cid, withdrawal(&[PHONE])) };
-    let lifts = word(cid, set_to(&house, &[(PHONE, GRANTED), (EMAIL, GRANTED)]));
-    let old = Saying { etag: stale(), ..word(cid, set_to(&house, &[(PHONE, GRANTED)])) };
+    let lifts = word(cid, set_to(&[(PHONE, GRANTED), (EMAIL, GRANTED)]));
+    let old = Saying { etag: stale(), ..word(cid, set_to(&[(PHONE, GRANTED)])) };
     let to = Link::Add(vec![contact.id, nobody]);
 
     let refused = [
@@ -114,7 +114,7 @@ async fn a_call_that_fails_at_its_last_step_leaves_nothing(db: TestDb) {
     meddle.await.unwrap();
     let before = everything(&house).await;
     let (owner, directory) = (house.session(&house.owner).await, &house.directory);
-    let (sent, yes) = (request("set", b""), set_to(&house, &[(PHONE, GRANTED)]));
+    let (sent, yes) = (request("set", b""), set_to(&[(PHONE, GRANTED)]));
     let said = directory.say(&owner, word(contact.id, yes.clone()), Some(sent.clone())).await;
     assert_eq!(why(said).0, Code::Aborted);
     let rows = vec![Ok(word(contact.id, yes)), Ok(word(contact.id, withdrawal(&[PHONE])))];
@@ -132,7 +132,7 @@ async fn a_call_that_was_given_up_leaves_all_or_nothing(db: TestDb) {
     let owner = house.session(&house.owner).await;
     for polls in 0..60 {
         let sent = request("set", b"");
-        let said = word(contact.id, set_to(&house, &[(PHONE, GRANTED)]));
+        let said = word(contact.id, set_to(&[(PHONE, GRANTED)]));
         let mut call = Box::pin(house.directory.say(&owner, said, Some(sent)));
         for _ in 0..polls {
             if futures::poll!(&mut call).is_ready() {

@@ -34,7 +34,7 @@ async fn fifty_writers_at_once_leave_no_gap(db: TestDb) {
     let mut writers = tokio::task::JoinSet::new();
     for n in 0..50_usize {
         let (directory, session) = (house.directory.clone(), session.clone());
-        let (yes, no) = (set_to(&house, &[(PHONE, GRANTED)]), withdrawal(&[PHONE]));
+        let (yes, no) = (set_to(&[(PHONE, GRANTED)]), withdrawal(&[PHONE]));
         // Half of them batches, named in every order, so that locks cross if they can.
         let mut ids = contacts.clone();
         ids.rotate_left(n % 3);
@@ -79,8 +79,8 @@ async fn no_payload_says_who_somebody_is(db: TestDb) {
     let person = NewContact { external_id: number("C-4711"), ..new("Somchai", &[ONE, MAIL]) };
     let contact =
         house.directory.create_contact(&session, person, None).await.unwrap().now.unwrap();
-    let yes = set_to(&house, &[(PHONE, GRANTED)]);
-    let said = Saying { evidence: evidence(&house), ..word(contact.id, yes) };
+    let yes = set_to(&[(PHONE, GRANTED)]);
+    let said = Saying { evidence: evidence(), ..word(contact.id, yes) };
     say(&house, &house.owner, said).await.unwrap();
     update(&house, &house.owner, contact.id, points(&[(None, TWO)])).await.unwrap();
     delete(&house, &house.owner, contact.id).await.unwrap();
@@ -103,7 +103,7 @@ async fn no_payload_says_who_somebody_is(db: TestDb) {
 async fn evidence_opens_with_the_contacts_key_alone(db: TestDb) {
     let house = House::on(db.handle()).await;
     let (contact, other) = (create(&house, "One", &[ONE]).await, create(&house, "Two", &[]).await);
-    let evidence = evidence(&house);
+    let evidence = evidence();
     let said = |id| Saying { evidence: evidence.clone(), ..word(id, withdrawal(&[PHONE])) };
     say(&house, &house.user, said(contact.id)).await.unwrap();
     say(&house, &house.user, said(other.id)).await.unwrap();

@@ -139,8 +139,7 @@ async fn batches_in_opposite_orders_do_not_stop_each_other(db: TestDb) {
         if n % 2 == 0 {
             ids.reverse();
         }
-        let said =
-            if n % 3 == 0 { withdrawal(&[PHONE]) } else { set_to(&house, &[(PHONE, GRANTED)]) };
+        let said = if n % 3 == 0 { withdrawal(&[PHONE]) } else { set_to(&[(PHONE, GRANTED)]) };
         let (directory, session) = (house.directory.clone(), owner.clone());
         let rows = ids.into_iter().map(move |id| Ok(word(id, said.clone()))).collect();
         batches.spawn(async move { directory.say_all(&session, rows, None).await.map(drop) });

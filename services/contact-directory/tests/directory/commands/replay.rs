@@ -1,10 +1,17 @@
 //! A request that is sent again: it did what it did, once.
 
 use contact_directory::MIGRATIONS;
+use contact_directory::api::wire::consents::{saying as saying_of, withdrawal as withdrawal_of};
+use contact_directory::commands::consents::{Row, RowReceipt};
 use contact_directory::commands::contacts::{ContactPatch, NamePatch};
 use contact_directory::commands::leads::{LeadPatch, Link, Target};
 use contact_directory::commands::{Error, Receipt, Request, Session};
-use yinyom_kernel::Code;
+use jiff::SignedDuration;
+use yinyom_consent::CONTACTS;
+use yinyom_consent::wire::timestamp;
+use yinyom_kernel::{Clock, Code, Fault};
+use yinyom_proto::directory::v1 as pb;
+use yinyom_proto::types::v1 as types;
 use yinyom_testkit::{TestDb, both_databases};
 
 use super::accounts::account;
@@ -22,6 +29,7 @@ both_databases!(MIGRATIONS =>
     accounts_are_written_once,
     a_repeated_request_is_answered_with_what_is_there_now,
     a_repeated_request_whose_result_is_gone_shows_nothing,
+    a_repeated_request_outlives_the_times_in_it,
     another_caller_and_another_call_have_requests_of_their_own,
     the_same_request_many_times_at_once_is_one,
     a_record_holds_nothing_that_was_said,
@@ -79,9 +87,7 @@ async fn words_are_written_once(db: TestDb) {
     let house = House::on(db.handle()).await;
     let (owner, directory) = (house.session(&house.owner).await, &house.directory);
     let contact = create(&house, "Somchai", &[ONE]).await;
-    for (what, said) in
-        [("set", set_to(&house, &[(PHONE, GRANTED)])), ("withdraw", withdrawal(&[PHONE]))]
-    {
+    for (what, said) in [("set", set_to(&[(PHONE, GRANTED)])), ("withdraw", withdrawal(&[PHONE]))] {
         repeats(&house, what, |request| async {
             let said = word(contact.id, said.clone());
             Ok(Some(directory.say(&owner, said, Some(request)).await?.receipt))
@@ -192,6 +198,68 @@ async fn a_repeated_request_whose_result_is_gone_shows_nothing(db: TestDb) {
     assert!(house.contacts().await.is_empty(), "it is not created anew");
 }
 
+/// An expiry that was to come, and a claimed time that was past by the clock of the replica that took it.
+async fn a_repeated_request_outlives_the_times_in_it(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let contact = create(&house, "Somchai", &[ONE]).await;
+    let (owner, directory) = (house.session(&house.owner).await, &house.directory);
+    let name = CONTACTS.format(house.business, contact.id);
+    let soon = timestamp(house.clock.now() + SignedDuration::from_hours(1));
+    let evidence = types::Evidence { claimed_time: Some(soon), ..<_>::default() };
+    let phone = types::Channel::Phone.into();
+    let grant = pb::SetContactConsentsRequest {
+        contact: name.clone(),
+        surface: types::Surface::Contacts.into(),
+        assignments: vec![pb::ConsentAssignment {
+            channel: phone,
+            state: types::ConsentState::Granted.into(),
+            expire_time: Some(soon),
+        }],
+        ..<_>::default()
+    };
+    let refusal = pb::WithdrawConsentRequest {
+        contact: name,
+        surface: types::Surface::Contacts.into(),
+        channels: vec![phone],
+        evidence: Some(evidence),
+        ..<_>::default()
+    };
+    let (granting, refusing, several) =
+        (request("set", b"set"), request("withdraw", b"withdraw"), request("batch", b"batch"));
+    let set = |now, request: &Request| {
+        directory.say(&owner, saying_of(&grant, now).unwrap().1, Some(request.clone()))
+    };
+    let withdraw = |now, request: &Request| {
+        directory.say(&owner, withdrawal_of(&refusal, now).unwrap().1, Some(request.clone()))
+    };
+    let batch = |now, request: &Request| {
+        let row = saying_of(&grant, now).map(|(_, saying)| saying).map_err(Error::from);
+        directory.say_all(&owner, vec![row], Some(request.clone()))
+    };
+    let (before, after) = (house.clock.now(), house.clock.now() + SignedDuration::from_hours(2));
+    let granted = set(before, &granting).await.unwrap().receipt;
+    let rows = format!(
+        "{:?}",
+        batch(before, &several).await.unwrap().iter().map(RowReceipt::from).collect::<Vec<_>>()
+    );
+    let refused = withdraw(after, &refusing).await.unwrap().receipt;
+    let all = everything(&house).await;
+
+    assert_eq!(set(after, &granting).await.unwrap().receipt, granted);
+    assert_eq!(withdraw(before, &refusing).await.unwrap().receipt, refused);
+    let again = batch(after, &several).await.unwrap();
+    assert_eq!(format!("{:?}", again.iter().map(RowReceipt::from).collect::<Vec<_>>()), rows);
+    assert_eq!(everything(&house).await, all);
+
+    // What comes for the first time is refused for them.
+    let invalid = (Code::InvalidArgument, "INVALID_INPUT");
+    assert_eq!(why(set(after, &request("set", b"set")).await), invalid);
+    assert_eq!(why(withdraw(before, &request("withdraw", b"withdraw")).await), invalid);
+    let row = batch(after, &request("batch", b"batch")).await.unwrap().remove(0);
+    assert!(matches!(row, Row::Refused(error) if error.reason() == "INVALID_INPUT"));
+    assert_eq!(read(&house, contact.id).await.consent_seq, contact.consent_seq + 3);
+}
+
 async fn another_caller_and_another_call_have_requests_of_their_own(db: TestDb) {
     let house = House::on(db.handle()).await;
     let mine = request("create", b"mine");
@@ -223,7 +291,7 @@ async fn the_same_request_many_times_at_once_is_one(db: TestDb) {
     for _ in 0..12 {
         let (directory, session, request) =
             (house.directory.clone(), owner.clone(), request.clone());
-        let said = word(contact.id, set_to(&house, &[(PHONE, GRANTED)]));
+        let said = word(contact.id, set_to(&[(PHONE, GRANTED)]));
         sending.spawn(async move { directory.say(&session, said, Some(request)).await });
     }
     let receipts: Vec<_> =

@@ -78,7 +78,7 @@ async fn who_says_it_where_is_recorded(db: TestDb) {
         (&service, Place::Api, Actor::Service { name: "crm".to_owned() }),
     ];
     for (caller, place, actor) in cases {
-        let said = Saying { place, ..word(contact.id, set_to(&house, &[(PHONE, GRANTED)])) };
+        let said = Saying { place, ..word(contact.id, set_to(&[(PHONE, GRANTED)])) };
         say(&house, caller, said).await.unwrap();
         let ledger = house.ledger().await;
         let last = ledger.last().unwrap();
@@ -114,7 +114,7 @@ async fn a_false_surface_is_refused(db: TestDb) {
         (service, &primary, Place::Contacts),
         (service, &primary, Place::Import),
     ] {
-        let granted = set_to(&house, &[(PHONE, GRANTED)]);
+        let granted = set_to(&[(PHONE, GRANTED)]);
         for said in [granted, withdrawal(&[PHONE])] {
             let said = Saying { place, ..word(contact.id, said) };
             assert_eq!(why(say(&house, caller, said).await), mismatch, "{place:?}");
@@ -149,10 +149,8 @@ async fn a_grant_that_ran_out_is_recorded_first_as_a_change_of_its_own(db: TestD
     let granted = grant_for(&house, contact.id, PHONE, Duration::from_mins(1)).await;
     house.pass(Duration::from_mins(1)).await;
     // Of the other channel: what ran out is recorded all the same, on nobody's evidence.
-    let said = Saying {
-        evidence: super::evidence(&house),
-        ..word(contact.id, set_to(&house, &[(EMAIL, GRANTED)]))
-    };
+    let said =
+        Saying { evidence: super::evidence(), ..word(contact.id, set_to(&[(EMAIL, GRANTED)])) };
     let after = say(&house, &house.owner, said).await.unwrap().now.unwrap();
     assert_eq!((after.consent_seq, after.revision), (4, 3));
     assert_eq!(states(&house, &after), (NOT_SET, GRANTED));
@@ -170,8 +168,7 @@ async fn a_grant_that_ran_out_is_recorded_first_as_a_change_of_its_own(db: TestD
 async fn a_word_on_what_has_changed_since_is_refused(db: TestDb) {
     let house = House::on(db.handle()).await;
     let contact = create(&house, "Somchai", &[ONE]).await;
-    let said =
-        |etag: String| Saying { etag, ..word(contact.id, set_to(&house, &[(PHONE, GRANTED)])) };
+    let said = |etag: String| Saying { etag, ..word(contact.id, set_to(&[(PHONE, GRANTED)])) };
     let etag = contact.etag().to_string();
     say(&house, &house.owner, said(etag.clone())).await.unwrap();
     let before = everything(&house).await;

@@ -37,7 +37,8 @@ async fn state(house: &House, id: ContactId, channel: Channel) -> ConsentState {
 async fn say(house: &House, contact: ContactId, word: Word) {
     let session = house.session(&house.owner).await;
     let evidence = Evidence::default();
-    let saying = Saying { contact, place: Place::Contacts, word, evidence, etag: String::new() };
+    let (place, etag, untimely) = (Place::Contacts, String::new(), None);
+    let saying = Saying { contact, place, word, evidence, etag, untimely };
     house.directory.say(&session, saying, None).await.unwrap();
 }
 
@@ -48,7 +49,7 @@ fn set(house: &House, state: ConsentState, expires_in: Option<Duration>) -> Word
         state: Some(state),
         expires_at: expires_in.map(|time| now + time),
     };
-    Word::Set(Assignments::read(&[given], now).unwrap())
+    Word::Set(Assignments::read(&[given]).unwrap())
 }
 
 fn withdraw() -> Word {

@@ -37,6 +37,8 @@ async fn replicas_that_make_keys_at_once_have_the_same_ones(db: TestDb) {
             assert_eq!(other.blind_index(&phone), keys[0].blind_index(&phone));
             let opened = other.open_address(contact, point, Channel::Phone, &sealed);
             assert_eq!(opened.unwrap(), phone);
+            let elsewhere = other.open_address(contact, point, Channel::Email, &sealed);
+            assert!(matches!(elsewhere, Err(StoreError::Sealed(_))), "a number is no e-mail");
         }
         let mut tx = db.read(scope).await.unwrap();
         let count = "SELECT COUNT(*) FROM business_keys WHERE business_id = $1";
