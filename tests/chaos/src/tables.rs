@@ -1,0 +1,127 @@
+//! What is left in the three databases when everything has come to rest.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use crate::Failure;
+use crate::database::Database;
+use crate::plan::Service;
+
+/// The rows that the verdict rests on. Ids, marks, numbers and codes: no address.
+#[derive(Debug, Default, Serialize)]
+pub struct Tables {
+    /// In the order of the ledger.
+    pub ledger: Vec<LedgerRow>,
+    pub contacts: Vec<ContactRow>,
+    /// The manager's current state: contact and channel to state.
+    pub consents: Vec<(Uuid, i32, i32)>,
+    /// Changes that wait, and streams that were quarantined or are held back.
+    pub waiting: i64,
+    pub stalled: i64,
+    /// Business and rule to its value; what is not there is `false`.
+    pub rules: BTreeMap<(Uuid, String), String>,
+}
+
+/// A change in the ledger.
+#[derive(Debug, Clone, Default, Serialize, sqlx::FromRow)]
+pub struct LedgerRow {
+    #[sqlx(rename = "contact_id")]
+    pub contact: Uuid,
+    pub seq: i64,
+    #[sqlx(rename = "notice_version")]
+    pub mark: Option<String>,
+    pub phone_from: Option<i32>,
+    pub phone_to: Option<i32>,
+    pub email_from: Option<i32>,
+    pub email_to: Option<i32>,
+}
+
+/// A contact in the directory.
+#[derive(Debug, Clone, Default, Serialize, sqlx::FromRow)]
+pub struct ContactRow {
+    #[sqlx(rename = "contact_id")]
+    pub contact: Uuid,
+    #[sqlx(rename = "last_name")]
+    pub mark: String,
+    pub consent_seq: i64,
+    pub phone_state: i32,
+    pub email_state: i32,
+}
+
+impl Tables {
+    /// Reads them all. Nothing may be at work any more.
+    pub async fn read(database: &Database) -> Result<Self, Failure> {
+        let mut manager = database.open(Service::Manager).await?;
+        let mut directory = database.open(Service::Directory).await?;
+        let mut settings = database.open(Service::Settings).await?;
+        let (waiting, stalled) = undelivered(&mut directory).await?;
+        Ok(Self {
+            ledger: sqlx::query_as(
+                "SELECT contact_id, seq, notice_version, phone_from, phone_to, email_from, email_to
+                 FROM ledger ORDER BY business_id, ledger_index",
+            )
+            .fetch_all(&mut manager)
+            .await?,
+            contacts: sqlx::query_as(
+                "SELECT contact_id, last_name, consent_seq, phone_state, email_state FROM contacts",
+            )
+            .fetch_all(&mut directory)
+            .await?,
+            consents: sqlx::query_as("SELECT contact_id, channel, state FROM consents")
+                .fetch_all(&mut manager)
+                .await?,
+            waiting,
+            stalled,
+            rules: rules(&mut settings).await?,
+        })
+    }
+
+    /// Keeps them for who looks into a failure.
+    pub fn keep(&self, directory: &Path) -> Result<(), Failure> {
+        keep(&directory.join("ledger.jsonl"), &self.ledger)?;
+        keep(&directory.join("contacts.jsonl"), &self.contacts)?;
+        keep(&directory.join("rules.jsonl"), &self.rules)
+    }
+}
+
+/// One row a line.
+fn keep<T: Serialize>(path: &Path, rows: impl IntoIterator<Item = T>) -> Result<(), Failure> {
+    let lines: Result<Vec<_>, _> =
+        rows.into_iter().map(|row| serde_json::to_string(&row)).collect();
+    Ok(std::fs::write(path, lines?.join("\n"))?)
+}
+
+/// How many changes wait, and how many streams are held back.
+pub async fn undelivered(directory: &mut PgConnection) -> Result<(i64, i64), Failure> {
+    let counts = "SELECT (SELECT COUNT(*) FROM outbox), (SELECT COUNT(*) FROM outbox_stalls)";
+    Ok(sqlx::query_as(counts).fetch_one(directory).await?)
+}
+
+async fn rules(settings: &mut PgConnection) -> Result<BTreeMap<(Uuid, String), String>, Failure> {
+    let businesses: Vec<(Uuid, bool, i32)> =
+        sqlx::query_as("SELECT business_id, enforcement, not_set_visibility FROM consent_settings")
+            .fetch_all(&mut *settings)
+            .await?;
+    let members: Vec<(Uuid, Uuid, i32, bool)> =
+        sqlx::query_as("SELECT business_id, member_id, role, listed_at IS NOT NULL FROM members")
+            .fetch_all(settings)
+            .await?;
+    let mut rules = BTreeMap::new();
+    let mut put = |business: Uuid, rule: String, value: bool| {
+        rules.insert((business, rule), value.to_string());
+    };
+    for (business, enforcement, not_set_visibility) in businesses {
+        put(business, "enforcement".to_owned(), enforcement);
+        put(business, "not_set_masked".to_owned(), not_set_visibility == 2);
+    }
+    for (business, member, role, listed) in members {
+        put(business, format!("member:{member}"), true);
+        put(business, format!("admin:{member}"), role == 2);
+        put(business, format!("listed:{member}"), listed);
+    }
+    Ok(rules)
+}
