@@ -6,9 +6,11 @@ use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use yinyom_kernel::Language;
+use yinyom_process::{ConfigError, Transport};
+use yinyom_rpc::ClientConfig;
 
 /// What a generated client is made of.
 pub type Connection = InterceptedService<Channel, Credentials>;
@@ -16,8 +18,10 @@ pub type Connection = InterceptedService<Channel, Credentials>;
 /// A call cannot be made, or was refused. Its text is for the person at the terminal.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    #[error("{0:?} is not an address of the form http://host:port")]
+    #[error("{0:?} is not an address of the form https://host:port, or http://… on loopback")]
     Address(String),
+    #[error(transparent)]
+    Transport(ConfigError),
     #[error("the token cannot be sent: it holds characters that no token has")]
     Token,
     #[error("{what}: nothing answers at {address}; is yinyom running there?")]
@@ -49,22 +53,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// A service at `address`, `http://host:port` or `host:port`. It is connected at the first call.
-    pub fn new(address: &str) -> Result<Self, CallError> {
+    /// A service at `address`, `https://host:port`, `http://host:port` or `host:port`, which is the latter. It is connected
+    /// at the first call.
+    pub fn new(address: &str, transport: &Transport) -> Result<Self, CallError> {
         let url =
             if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let wrong = || CallError::Address(address.to_owned());
-        let endpoint = Endpoint::from_shared(url.clone()).map_err(|_| wrong())?;
-        if endpoint.uri().authority().is_none() {
-            return Err(wrong());
-        }
-        let channel = endpoint
-            .connect_timeout(Duration::from_secs(5))
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .connect_lazy();
+        let config = ClientConfig {
+            connect_timeout: Duration::from_secs(5),
+            keepalive_timeout: Duration::from_secs(10),
+            ..ClientConfig::new(url.clone())
+        };
+        let channel = transport.channel(&config).map_err(|error| match error {
+            ConfigError::Connect(_) => CallError::Address(address.to_owned()),
+            other => CallError::Transport(other),
+        })?;
         Ok(Self { address: url, channel })
     }
 

@@ -17,6 +17,9 @@ const LAST: &str = "dev.last.json";
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     pub addresses: Addresses,
+    /// Whether TLS is spoken there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
     /// `businesses/{business}`: the demo business, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business: Option<String>,
@@ -133,10 +136,20 @@ impl Facts {
         fs::rename(new, path)
     }
 
+    /// `https://host:port` or `http://host:port` of one of the addresses.
+    pub fn url(&self, address: &str) -> String {
+        url(self.tls, address)
+    }
+
     /// The token of the demo business's owner.
     pub fn owner_token(&self) -> Option<&str> {
         self.people.iter().find(|person| person.role == "OWNER").map(|owner| owner.token.as_str())
     }
+}
+
+/// Of a service at `address`.
+pub fn url(tls: bool, address: &str) -> String {
+    format!("{}://{address}", if tls { "https" } else { "http" })
 }
 
 /// Takes the file of an earlier start away: until everything answers again, it would be wrong. Tells
@@ -179,6 +192,7 @@ pub mod tests {
             },
             business: Some(business.to_owned()),
             people: vec![person("user", "USER"), person("owner", "OWNER")],
+            tls: false,
             operator: Operator { name: "vendor".to_owned(), token: "vendor-token".to_owned() },
             services: Vec::new(),
             contacts: Vec::new(),

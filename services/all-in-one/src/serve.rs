@@ -11,10 +11,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yinyom_identity::{Subject, TokenIssuer};
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::LogArgs;
+use yinyom_process::{LogArgs, TlsArgs, Transport};
 
 use crate::callers::{CAMPAIGNS, HELPDESK, OPERATOR};
-use crate::client::Target;
+use crate::client::{CallError, Target};
 use crate::data_dir::{AUDIENCE, DataDir, issuer};
 use crate::demo::people::STORY;
 use crate::demo::story::{Cast, Step, steps};
@@ -44,6 +44,9 @@ pub struct ServeArgs {
     manager_port: u16,
 
     #[command(flatten)]
+    tls: TlsArgs,
+
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -64,6 +67,7 @@ pub async fn run(
     data_dir: &Path,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn Error>> {
+    let transport = args.tls.open()?;
     let data = DataDir::open(data_dir)?;
     let loaded = facts::take_last(data.path())?;
     let clock: SharedClock = Arc::new(SystemClock);
@@ -74,7 +78,8 @@ pub async fn run(
         manager: listen("manager", args.manager_port).await?,
     };
     let addresses = listeners.addresses()?;
-    let services = Box::pin(Services::start(&data, listeners, &issuer, &clock)).await?;
+    let start = Services::start(&data, listeners, &issuer, &clock, transport.clone());
+    let services = Box::pin(start).await?;
     let opening = async {
         services.ready(&addresses).await?;
         tracing::info!(
@@ -86,9 +91,13 @@ pub async fn run(
         let demo = if args.no_demo {
             None
         } else {
-            Some(load(&addresses, &issuer, &clock, loaded.as_deref()).await?)
+            let targets = targets(&addresses, &transport)?;
+            let demo = Loader::new(targets, Arc::clone(&issuer), SharedClock::clone(&clock));
+            Some(demo.load(loaded.as_deref()).await?)
         };
-        let (facts, steps) = tell(&addresses, &issuer, demo)?;
+        let flags = grpcurl_flags(&args.tls);
+        let (mut facts, steps) = tell(&addresses, &issuer, demo, &flags)?;
+        facts.tls = transport.serves_tls();
         // Whoever waits for dev.json finds everything said; whoever waits for the last line finds
         // dev.json.
         crate::say(&welcome(&facts, &steps, data.path()));
@@ -114,18 +123,22 @@ async fn listen(service: &'static str, port: u16) -> Result<TcpListener, ListenE
     listener.map_err(|source| ListenError { service, port, source })
 }
 
-async fn load(
-    addresses: &Addresses,
-    issuer: &Arc<TokenIssuer>,
-    clock: &SharedClock,
-    loaded: Option<&str>,
-) -> Result<Demo, Box<dyn Error>> {
-    let targets = Targets {
-        settings: Target::new(&addresses.settings)?,
-        directory: Target::new(&addresses.directory)?,
-    };
-    let demo = Loader::new(targets, Arc::clone(issuer), SharedClock::clone(clock));
-    Ok(demo.load(loaded).await?)
+fn targets(addresses: &Addresses, transport: &Transport) -> Result<Targets, CallError> {
+    let at = |address| Target::new(&facts::url(transport.serves_tls(), address), transport);
+    Ok(Targets { settings: at(&addresses.settings)?, directory: at(&addresses.directory)? })
+}
+
+/// How `grpcurl` is told of the connection.
+fn grpcurl_flags(args: &TlsArgs) -> String {
+    let TlsArgs { calls, .. } = args;
+    match (&calls.tls_certificate_file, &calls.tls_key_file, &calls.tls_ca_file) {
+        (Some(certificate), Some(key), Some(authorities)) => {
+            let [certificate, key, authorities] =
+                [certificate, key, authorities].map(|path| path.display());
+            format!("-cacert \"{authorities}\" -cert \"{certificate}\" -key \"{key}\"")
+        }
+        _ => "-plaintext".to_owned(),
+    }
 }
 
 /// What dev.json and standard output say.
@@ -133,19 +146,21 @@ fn tell(
     addresses: &Addresses,
     issuer: &TokenIssuer,
     demo: Option<Demo>,
+    flags: &str,
 ) -> Result<(Facts, Vec<Step>), Box<dyn Error>> {
     let token = |name: &str| issuer.issue(&Subject::named(name), AUDIENCE, TTL);
     let service = |name: &str, scopes: &[&str]| {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         Ok::<_, Box<dyn Error>>(Service { name: name.to_owned(), scopes, token: token(name)? })
     };
-    let steps = demo.as_ref().map(|demo| story(addresses, demo)).unwrap_or_default();
+    let steps = demo.as_ref().map(|demo| story(addresses, demo, flags)).unwrap_or_default();
     let (business, people, contacts) = match demo {
         Some(demo) => (Some(demo.business), demo.people, demo.contacts),
         None => (None, Vec::new(), Vec::new()),
     };
     let facts = Facts {
         addresses: addresses.clone(),
+        tls: false,
         business,
         people,
         operator: Operator { name: OPERATOR.to_owned(), token: token(OPERATOR)? },
@@ -157,7 +172,7 @@ fn tell(
 }
 
 /// The story, if its people and its contact are still there.
-fn story(addresses: &Addresses, demo: &Demo) -> Vec<Step> {
+fn story(addresses: &Addresses, demo: &Demo, flags: &str) -> Vec<Step> {
     let contact = demo.contacts.iter().find(|contact| contact.external_id == STORY);
     let owner = demo.people.iter().find(|person| person.role == "OWNER");
     let user = demo
@@ -169,6 +184,7 @@ fn story(addresses: &Addresses, demo: &Demo) -> Vec<Step> {
     };
     steps(&Cast {
         addresses,
+        flags,
         business: &demo.business,
         contact: &contact.contact,
         owner: &owner.token,

@@ -12,11 +12,12 @@ use tonic_health::pb::health_client::HealthClient;
 use yinyom_identity::{Authenticator, CallerTableError, TokenIssuer, TokenSource, TokenVerifier};
 use yinyom_kernel::SharedClock;
 use yinyom_policy::{Policies, PoliciesConfig, RemoteSource};
-use yinyom_rpc::{ClientConfig, ConnectError, Connection, ServeError, ServerConfig, connect};
+use yinyom_process::{ConfigError, Transport};
+use yinyom_rpc::{ClientConfig, Connection, Incoming, ServeError, ServerConfig};
 
 use crate::callers::{self, DIRECTORY, MANAGER};
 use crate::data_dir::{AUDIENCE, DataDir, DataDirError, ISSUER, Keeper};
-use crate::facts::Addresses;
+use crate::facts::{Addresses, url};
 
 /// A service that is not up by then will not come up.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -40,6 +41,15 @@ impl Listeners {
             manager: self.manager.local_addr()?.to_string(),
         })
     }
+
+    /// What comes in at settings, the directory and the manager.
+    fn open(self, transport: &Transport) -> Result<[Incoming; 3], ServicesError> {
+        let open = |listener: TcpListener| -> Result<Incoming, ServicesError> {
+            let address = listener.local_addr()?;
+            Ok(transport.incoming(listener, address)?)
+        };
+        Ok([open(self.settings)?, open(self.directory)?, open(self.manager)?])
+    }
 }
 
 /// The services did not start, or did not last.
@@ -53,8 +63,8 @@ pub enum ServicesError {
     Keys(#[from] yinyom_identity::KeyError),
     #[error("the caller table cannot be used")]
     Callers(#[from] CallerTableError),
-    #[error("a service cannot be called")]
-    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Settings(#[from] consent_settings::StartError),
     #[error(transparent)]
@@ -75,6 +85,7 @@ pub struct Services {
     running: [Running; 3],
     /// One of them has ended.
     ended: CancellationToken,
+    transport: Transport,
 }
 
 struct Running {
@@ -90,9 +101,11 @@ impl Services {
         listeners: Listeners,
         issuer: &Arc<TokenIssuer>,
         clock: &SharedClock,
+        transport: Transport,
     ) -> Result<Self, ServicesError> {
         let addresses = listeners.addresses()?;
-        let wiring = Wiring { addresses, issuer, clock };
+        let [on_settings, on_directory, on_manager] = listeners.open(&transport)?;
+        let wiring = Wiring { addresses, issuer, clock, transport: &transport };
         let [settings, directory, manager] = data.masters()?;
         let settings = consent_settings::App::open(consent_settings::Parts {
             database: data.database(Keeper::Settings),
@@ -123,14 +136,11 @@ impl Services {
         let ended = CancellationToken::new();
         let run = |service, serve: Serve| Running::start(service, serve, &ended);
         let running = [
-            run(
-                "contact-directory",
-                Box::new(|s| Box::pin(directory.serve(listeners.directory, s))),
-            ),
-            run("consent-manager", Box::new(|s| Box::pin(manager.serve(listeners.manager, s)))),
-            run("consent-settings", Box::new(|s| Box::pin(settings.serve(listeners.settings, s)))),
+            run("contact-directory", Box::new(|s| Box::pin(directory.serve(on_directory, s)))),
+            run("consent-manager", Box::new(|s| Box::pin(manager.serve(on_manager, s)))),
+            run("consent-settings", Box::new(|s| Box::pin(settings.serve(on_settings, s)))),
         ];
-        Ok(Self { running, ended })
+        Ok(Self { running, ended, transport })
     }
 
     /// Waits until all of them answer.
@@ -142,7 +152,7 @@ impl Services {
         ] {
             let not_ready = || ServicesError::NotReady(service);
             tokio::select! {
-                answer = tokio::time::timeout(READY_LIMIT, healthy(address)) => {
+                answer = tokio::time::timeout(READY_LIMIT, healthy(address, &self.transport)) => {
                     if answer != Ok(true) {
                         return Err(not_ready());
                     }
@@ -207,6 +217,7 @@ struct Wiring<'a> {
     addresses: Addresses,
     issuer: &'a Arc<TokenIssuer>,
     clock: &'a SharedClock,
+    transport: &'a Transport,
 }
 
 impl Wiring<'_> {
@@ -225,7 +236,7 @@ impl Wiring<'_> {
 
     fn connect(&self, address: &str, caller: &'static str) -> Result<Connection, ServicesError> {
         let tokens = TokenSource::issuer(Arc::clone(self.issuer), caller, AUDIENCE);
-        Ok(connect(&ClientConfig::new(format!("http://{address}")), tokens)?)
+        Ok(self.transport.connect(&url(self.transport.serves_tls(), address), tokens)?)
     }
 }
 
@@ -235,11 +246,12 @@ fn server() -> ServerConfig {
 }
 
 /// The port is bound already, so the first call waits until somebody serves there.
-async fn healthy(address: &str) -> bool {
-    let Ok(endpoint) = tonic::transport::Endpoint::from_shared(format!("http://{address}")) else {
+async fn healthy(address: &str, transport: &Transport) -> bool {
+    let config = ClientConfig::new(url(transport.serves_tls(), address));
+    let Ok(channel) = transport.channel(&config) else {
         return false;
     };
-    let mut health = HealthClient::new(endpoint.connect_lazy());
+    let mut health = HealthClient::new(channel);
     let answer = health.check(HealthCheckRequest::default()).await;
     answer.is_ok_and(|answer| {
         answer.into_inner().status == tonic_health::ServingStatus::Serving as i32

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 use yinyom_kernel::Language;
+use yinyom_process::{CallTlsArgs, ConfigError, Transport};
 
 use crate::client::{CallError, Target};
 use crate::facts::{Facts, FactsError};
@@ -23,6 +24,9 @@ pub struct SessionArgs {
     /// The language of problems.
     #[arg(long, env = "YINYOM_LANG", value_enum, default_value_t)]
     pub lang: Lang,
+
+    #[command(flatten)]
+    pub tls: CallTlsArgs,
 }
 
 /// The language of problems.
@@ -48,6 +52,8 @@ pub enum SessionError {
     NoAddress { service: &'static str, source: Option<FactsError> },
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 /// Whom to call, for whom.
@@ -55,6 +61,7 @@ pub struct Session {
     business: String,
     token: String,
     language: Language,
+    transport: Transport,
     facts: Option<Facts>,
     /// The services are those of another deployment than dev.json's.
     elsewhere: bool,
@@ -62,7 +69,7 @@ pub struct Session {
 
 impl Session {
     /// By `args`, and by `data_dir` for what they do not say. `elsewhere` if the address of a service
-    /// was given: then dev.json says nothing of the others.
+    /// was given: then dev.json says nothing of the others. Needs a running tokio runtime.
     pub fn open(
         args: &SessionArgs,
         data_dir: &Path,
@@ -90,7 +97,8 @@ impl Session {
             Lang::En => Language::English,
             Lang::Th => Language::Thai,
         };
-        Ok(Self { business, token, language, facts, elsewhere })
+        let transport = args.tls.open()?;
+        Ok(Self { business, token, language, transport, facts, elsewhere })
     }
 
     /// `businesses/{id}`.
@@ -111,7 +119,10 @@ impl Session {
     /// Settings, where they are known.
     pub fn settings(&self) -> Result<Option<Target>, SessionError> {
         match self.facts.as_ref().filter(|_| !self.elsewhere) {
-            Some(facts) => Ok(Some(Target::new(&facts.addresses.settings)?)),
+            Some(facts) => {
+                let url = facts.url(&facts.addresses.settings);
+                Ok(Some(Target::new(&url, &self.transport)?))
+            }
             None => Ok(None),
         }
     }
@@ -133,9 +144,10 @@ impl Session {
         address: fn(&Facts) -> &String,
     ) -> Result<Target, SessionError> {
         let address = given
-            .or_else(|| self.facts.as_ref().map(|facts| address(facts).as_str()))
+            .map(str::to_owned)
+            .or_else(|| self.facts.as_ref().map(|facts| facts.url(address(facts))))
             .ok_or(SessionError::NoAddress { service, source: None })?;
-        Ok(Target::new(address)?)
+        Ok(Target::new(&address, &self.transport)?)
     }
 }
 
@@ -189,6 +201,7 @@ mod tests {
             business: Some(format!("businesses/{OTHER}")),
             token: Some("t".to_owned()),
             lang: Lang::Th,
+            tls: CallTlsArgs::default(),
         };
         let session = Session::open(&args, dir.path(), false).unwrap();
         assert!(matches!(session.directory(None), Err(SessionError::NoAddress { .. })));

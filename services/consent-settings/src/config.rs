@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{ConfigError, KeyArgs, LogArgs, TokenArgs};
+use yinyom_process::{ConfigError, KeyArgs, LogArgs, TlsArgs, TokenArgs};
 use yinyom_rpc::ServerConfig;
 
 use crate::app::{App, Parts};
@@ -28,16 +27,18 @@ pub struct Config {
     #[command(flatten)]
     pub keys: KeyArgs,
     #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
 impl Config {
-    /// Reads the files, into what [`crate::App::open`] takes.
-    pub fn parts(&self, clock: SharedClock) -> Result<Parts, ConfigError> {
+    /// Reads the files, into what [`crate::App::open`] takes. Needs a running tokio runtime.
+    pub async fn parts(&self, clock: SharedClock) -> Result<Parts, ConfigError> {
         Ok(Parts {
             database: DbConfig::new(self.database_url.clone()),
             masters: self.keys.masters()?,
-            authenticator: self.tokens.authenticator(SharedClock::clone(&clock))?,
+            authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
             server: ServerConfig::default(),
             clock,
         })
@@ -47,10 +48,13 @@ impl Config {
     pub async fn run(self) -> ExitCode {
         let telemetry = self.logs.telemetry("consent-settings");
         yinyom_process::run(&telemetry, async |stop| {
-            let app = App::open(self.parts(Arc::new(SystemClock))?).await?;
-            let listener = TcpListener::bind(self.listen).await?;
-            tracing::info!(address = %listener.local_addr()?, "serving");
-            Ok(app.serve(listener, stop).await?)
+            let transport = self.tls.open()?;
+            transport.admit(self.listen)?;
+            let parts = self.parts(Arc::new(SystemClock)).await?;
+            let app = App::open(parts).await?;
+            let (incoming, address) = transport.listen(self.listen).await?;
+            tracing::info!(%address, tls = transport.serves_tls(), "serving");
+            Ok(app.serve(incoming, stop).await?)
         })
         .await
     }

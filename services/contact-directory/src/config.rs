@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
+use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport};
 use yinyom_rpc::ServerConfig;
 
 use crate::app::{App, Parts};
@@ -23,7 +22,7 @@ pub struct Config {
     #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7072")]
     pub listen: SocketAddr,
 
-    /// Where consent-manager serves: `http://host:port`
+    /// Where consent-manager serves: `https://host:port`; `http://…` on loopback
     #[arg(long, env = "YINYOM_MANAGER_ENDPOINT")]
     pub manager_endpoint: String,
 
@@ -34,18 +33,28 @@ pub struct Config {
     #[command(flatten)]
     pub peers: PeerArgs,
     #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
 impl Config {
     /// Reads the files, into what [`crate::App::open`] takes. Needs a running tokio runtime.
-    pub fn parts(&self, clock: SharedClock) -> Result<Parts, ConfigError> {
+    pub async fn parts(
+        &self,
+        transport: &Transport,
+        clock: SharedClock,
+    ) -> Result<Parts, ConfigError> {
         Ok(Parts {
             database: DbConfig::new(self.database_url.clone()),
             masters: self.keys.masters()?,
-            authenticator: self.tokens.authenticator(SharedClock::clone(&clock))?,
-            policies: self.peers.policies(SharedClock::clone(&clock))?,
-            manager: self.peers.connect(&self.manager_endpoint, SharedClock::clone(&clock))?,
+            authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
+            policies: self.peers.policies(transport, SharedClock::clone(&clock))?,
+            manager: self.peers.connect(
+                transport,
+                &self.manager_endpoint,
+                SharedClock::clone(&clock),
+            )?,
             server: ServerConfig::default(),
             clock,
         })
@@ -55,10 +64,13 @@ impl Config {
     pub async fn run(self) -> ExitCode {
         let telemetry = self.logs.telemetry("contact-directory");
         yinyom_process::run(&telemetry, async |stop| {
-            let app = App::open(self.parts(Arc::new(SystemClock))?).await?;
-            let listener = TcpListener::bind(self.listen).await?;
-            tracing::info!(address = %listener.local_addr()?, "serving");
-            Ok(app.serve(listener, stop).await?)
+            let transport = self.tls.open()?;
+            transport.admit(self.listen)?;
+            let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
+            let app = App::open(parts).await?;
+            let (incoming, address) = transport.listen(self.listen).await?;
+            tracing::info!(%address, tls = transport.serves_tls(), "serving");
+            Ok(app.serve(incoming, stop).await?)
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! From a token to its claims, or to a refusal that says nothing of why.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::errors::ErrorKind;
@@ -114,6 +114,7 @@ pub struct TokenVerifier {
     /// By hash and key generation, so that a removed key ends its tokens at the reload. Signatures
     /// are remembered, times are checked anew, memberships never get here (TRAPS 17).
     seen: moka::sync::Cache<([u8; 32], u64), Arc<Verified>>,
+    unknown_key: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl TokenVerifier {
@@ -133,6 +134,7 @@ impl TokenVerifier {
             audience,
             clock,
             seen: moka::sync::Cache::new(REMEMBERED),
+            unknown_key: OnceLock::new(),
         })
     }
 
@@ -142,6 +144,12 @@ impl TokenVerifier {
         let keys = Keys::parse(jwks, generation, &self.issuer, &self.audience)?;
         self.keys.store(Arc::new(keys));
         Ok(())
+    }
+
+    /// Calls `wanted` whenever a token names a key that is not in the set, so that whoever can looks for a newer set. The
+    /// token is refused all the same. Anybody can send such tokens: `wanted` must be cheap, and keep a limit. Set once.
+    pub fn on_unknown_key(&self, wanted: impl Fn() + Send + Sync + 'static) {
+        let _ = self.unknown_key.set(Box::new(wanted));
     }
 
     /// The claims of a token that is valid now.
@@ -154,12 +162,21 @@ impl TokenVerifier {
         let verified = if let Some(seen) = self.seen.get(&id) {
             seen
         } else {
-            let verified = Arc::new(self.check(&keys, token).map_err(AuthError)?);
+            let verified = Arc::new(self.check(&keys, token).map_err(|why| self.refuse(why))?);
             self.seen.insert(id, Arc::clone(&verified));
             verified
         };
         self.check_time(&verified).map_err(AuthError)?;
         Ok(verified.claims.clone())
+    }
+
+    fn refuse(&self, why: Why) -> AuthError {
+        if why == Why::UnknownKey
+            && let Some(wanted) = self.unknown_key.get()
+        {
+            wanted();
+        }
+        AuthError(why)
     }
 
     fn check(&self, keys: &Keys, token: &str) -> Result<Verified, Why> {
@@ -168,7 +185,7 @@ impl TokenVerifier {
         if header.crit.is_some() {
             return Err(Why::Malformed);
         }
-        let kid = header.kid.as_deref().ok_or(Why::UnknownKey)?;
+        let kid = header.kid.as_deref().ok_or(Why::Malformed)?;
         let key = keys.get(kid).ok_or(Why::UnknownKey)?;
         let signed = jsonwebtoken::decode::<Signed>(token, &key.decoding, &key.validation)
             .map_err(|error| why(&error))?

@@ -4,7 +4,12 @@
 //! What a service is made of beside this is its own `config` and `app`.
 
 mod args;
+mod files;
+mod key_url;
 mod life;
+mod transport;
 
 pub use args::{ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
+pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;
+pub use transport::{CallTlsArgs, Demand, TlsArgs, Transport};

@@ -33,6 +33,7 @@ where
     F: FnOnce(CancellationToken) -> Fut,
     Fut: Future<Output = Result<(), Box<dyn Error>>>,
 {
+    yinyom_tls::install_provider();
     let telemetry = yinyom_telemetry::init(telemetry)?;
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) =

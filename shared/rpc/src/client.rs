@@ -56,8 +56,7 @@ pub struct ConnectError(String);
 /// Prepares a connection, within a tokio runtime. It is made at the first call and made again when
 /// it breaks.
 pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
-    let (endpoint, _) = endpoint(config, &["http"])?;
-    let channel = endpoint.connect_lazy();
+    let channel = channel(config)?;
     Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
 }
 
@@ -75,10 +74,28 @@ where
     C::Error: Send,
     BoxError: From<C::Error>,
 {
+    let channel = channel_with(config, connector)?;
+    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+}
+
+/// The connection of [`connect`] alone, for who calls with tokens of others. It sets no deadlines.
+pub fn channel(config: &ClientConfig) -> Result<Channel, ConnectError> {
+    let (endpoint, _) = endpoint(config, &["http"])?;
+    Ok(endpoint.connect_lazy())
+}
+
+/// The connection of [`connect_with`] alone.
+pub fn channel_with<C>(config: &ClientConfig, connector: C) -> Result<Channel, ConnectError>
+where
+    C: Service<Uri> + Send + 'static,
+    C::Response: Read + Write + Send + Unpin,
+    C::Future: Send,
+    C::Error: Send,
+    BoxError: From<C::Error>,
+{
     let (endpoint, origin) = endpoint(config, &["http", "https"])?;
     // Calls name the endpoint as it is; tonic must not know of it, or it would do TLS of its own.
-    let channel = endpoint.origin(origin).connect_with_connector_lazy(connector);
-    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+    Ok(endpoint.origin(origin).connect_with_connector_lazy(connector))
 }
 
 /// Where to connect, and the endpoint's own name.

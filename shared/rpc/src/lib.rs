@@ -31,7 +31,9 @@ mod shape;
 mod status;
 
 pub use call::Call;
-pub use client::{ClientConfig, ConnectError, Connection, connect, connect_with};
+pub use client::{
+    ClientConfig, ConnectError, Connection, channel, channel_with, connect, connect_with,
+};
 pub use edge_fault::EdgeFault;
 pub use incoming::{Incoming, Peer, Wire, accept};
 pub use methods::access_gaps;

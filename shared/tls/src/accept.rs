@@ -22,7 +22,7 @@ use crate::ServerTls;
 const READY: usize = 64;
 
 /// How much of a handshake a stranger gets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct HandshakeLimits {
     /// How long one may take.
     pub time: Duration,

@@ -66,8 +66,7 @@ fn config(identity: Identity, clients: ClientAuthentication) -> Result<ServerCon
             builder.with_client_cert_verifier(verifier(trust).build()?)
         }
     };
-    let resolver: Arc<dyn ResolvesServerCert> =
-        Arc::new(SingleCertAndKey::from(Arc::clone(&identity.0)));
+    let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(identity.0));
     let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)

@@ -14,6 +14,8 @@ pub struct Step {
 /// Whose tokens the steps use, and about whom they are.
 pub struct Cast<'a> {
     pub addresses: &'a Addresses,
+    /// How the connection is made: `-plaintext`.
+    pub flags: &'a str,
     pub business: &'a str,
     pub contact: &'a str,
     pub owner: &'a str,
@@ -23,6 +25,7 @@ pub struct Cast<'a> {
 /// The steps in order.
 pub fn steps(cast: &Cast<'_>) -> Vec<Step> {
     let directory = &cast.addresses.directory;
+    let call = |token, body: &str, address, method| call(cast.flags, token, body, address, method);
     let get = format!(r#"{{"name":"{}"}}"#, cast.contact);
     let get = |token| call(token, &get, directory, "yinyom.directory.v1.ContactService/GetContact");
     let withdraw = format!(
@@ -61,8 +64,8 @@ pub fn steps(cast: &Cast<'_>) -> Vec<Step> {
     ]
 }
 
-fn call(token: &str, body: &str, address: &str, method: &str) -> String {
-    format!("grpcurl -plaintext -H 'authorization: Bearer {token}' -d '{body}' {address} {method}")
+fn call(flags: &str, token: &str, body: &str, address: &str, method: &str) -> String {
+    format!("grpcurl {flags} -H 'authorization: Bearer {token}' -d '{body}' {address} {method}")
 }
 
 #[cfg(test)]
@@ -80,6 +83,7 @@ mod tests {
         };
         let cast = Cast {
             addresses: &addresses,
+            flags: "-plaintext",
             business: "businesses/b",
             contact: "businesses/b/contacts/c",
             owner: "o.w.n",
