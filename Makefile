@@ -90,3 +90,9 @@ rust:
 lag: rust ## How long a change takes to reach the manager's report: make lag CHANGES=10000.
 	cargo build --locked --release -p yinyom-tests --bin publication-lag
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/publication-lag $(CHANGES)
+
+# With the failpoints of a debug build; another program is named by YINYOM_BIN on the command line.
+.PHONY: chaos
+chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SEED=7.
+	YINYOM_BIN=$(if $(filter command line,$(origin YINYOM_BIN)),$(YINYOM_BIN)) \
+	  FAULTS=$(or $(FAULTS),36) CHANGES=$(or $(CHANGES),2000) $(if $(SEED),SEED=$(SEED)) deploy/chaos

@@ -118,7 +118,7 @@ impl Clients {
             },
         };
         let op = self.number();
-        self.journal.write(&Entry::Intent { op, what }).await?;
+        self.journal.write(Entry::Intent { op, what }).await?;
         let facts = change.expect != Expect::Refused;
         if facts {
             change.rows.iter().for_each(|(contact, row)| contact.consent.begin(row));
@@ -131,7 +131,7 @@ impl Clients {
             Answer::Taken(end) => end,
             Answer::Refused(reason) => End::Refused(reason),
         };
-        self.journal.write(&Entry::Outcome { op, end: end.clone() }).await?;
+        self.journal.write(Entry::Outcome { op, end: end.clone() }).await?;
         self.acknowledged.fetch_add(taken(&end), Ordering::Relaxed);
         if facts {
             settle(&change.rows, &end);
@@ -150,7 +150,7 @@ impl Clients {
             Answer::Taken(end) => end,
             Answer::Refused(reason) => End::Refused(reason),
         };
-        self.journal.write(&Entry::Repeat { op, end }).await
+        self.journal.write(Entry::Repeat { op, end }).await
     }
 
     /// After a refusal, with an earlier attempt of the same request perhaps still on its way: uses up the request's
@@ -175,13 +175,13 @@ impl Clients {
         });
         let op = self.number();
         let what = What::Say { rows: vec![row.clone()], expect: Expect::Any };
-        self.journal.write(&Entry::Intent { op, what }).await?;
+        self.journal.write(Entry::Intent { op, what }).await?;
         contact.consent.begin(&row);
         let fence = match self.answered(rng, change.who, &message).await?.answer {
             Answer::Taken(end) => end,
             Answer::Refused(reason) => End::Refused(reason),
         };
-        self.journal.write(&Entry::Outcome { op, end: fence.clone() }).await?;
+        self.journal.write(Entry::Outcome { op, end: fence.clone() }).await?;
         settle(&[(*contact, row)], &fence);
         self.acknowledged.fetch_add(taken(&fence), Ordering::Relaxed);
         match fence {

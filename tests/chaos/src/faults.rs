@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::Failure;
 use crate::clients::Clients;
 use crate::house::House;
+use crate::journal::Entry;
 use crate::plan::{Fault, Path, Planned, Replica, Service};
 
 /// How many faults are at work at the same time, at most.
@@ -44,7 +45,13 @@ pub async fn carry_out(
             break;
         }
         *done.entry(planned.fault.kind()).or_insert(0) += 1;
-        at_work.spawn(carry(Arc::clone(house), *planned));
+        let (house, journal, planned) = (Arc::clone(house), clients.journal.clone(), *planned);
+        at_work.spawn(async move {
+            let what = format!("{:?} for {} ms", planned.fault, planned.lasts.as_millis());
+            journal.write(Entry::Fault { what: what.clone(), over: false }).await?;
+            carry(&house, planned).await?;
+            journal.write(Entry::Fault { what, over: true }).await
+        });
     }
     while let Some(joined) = at_work.join_next().await {
         ended(Some(joined))?;
@@ -63,13 +70,13 @@ fn ended(
 }
 
 /// One fault, from its beginning until it is undone. What it is done to has one fault at a time.
-async fn carry(house: Arc<House>, planned: Planned) -> Result<(), Failure> {
+async fn carry(house: &House, planned: Planned) -> Result<(), Failure> {
     let lasts = planned.lasts;
     match planned.fault {
-        Fault::Kill(replica) => kill(&house, &[replica], lasts).await,
+        Fault::Kill(replica) => kill(house, &[replica], lasts).await,
         Fault::Dead(service) => {
             let all = (0..service.replicas()).map(|number| Replica { service, number });
-            kill(&house, &all.collect::<Vec<_>>(), lasts).await
+            kill(house, &all.collect::<Vec<_>>(), lasts).await
         }
         Fault::Freeze(replica) => {
             let process = house.process(replica);

@@ -11,6 +11,7 @@ use std::sync::mpsc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::Failure;
@@ -28,6 +29,16 @@ pub enum Entry {
     Revealed { contact: Uuid, how: String },
     /// A reader saw a state from before the last acknowledged change.
     Stale { contact: Uuid, how: String },
+    /// Something breaks, or is whole again. For who reads the journal.
+    Fault { what: String, over: bool },
+}
+
+/// An entry with its time, in milliseconds since the journal began. For who reads the journal.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    at: u64,
+    #[serde(flatten)]
+    entry: Entry,
 }
 
 /// What is asked for.
@@ -98,6 +109,7 @@ type Waiting = (String, oneshot::Sender<()>);
 /// Writes entries; those that wait at the same time share a flush. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
+    began: Instant,
     lines: mpsc::Sender<Waiting>,
 }
 
@@ -119,12 +131,13 @@ impl Journal {
                 }
             }
         });
-        Ok(Self { lines })
+        Ok(Self { began: Instant::now(), lines })
     }
 
     /// Returns once the entry is on disk.
-    pub async fn write(&self, entry: &Entry) -> Result<(), Failure> {
-        let line = serde_json::to_string(entry)? + "\n";
+    pub async fn write(&self, entry: Entry) -> Result<(), Failure> {
+        let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let line = serde_json::to_string(&Line { at, entry })? + "\n";
         let (done, written) = oneshot::channel();
         let lost = || Failure::Setup("the journal cannot be written".into());
         self.lines.send((line, done)).map_err(|_| lost())?;
@@ -135,7 +148,7 @@ impl Journal {
 /// All entries of a journal.
 pub fn read(path: &Path) -> Result<Vec<Entry>, Failure> {
     let lines = BufReader::new(File::open(path)?).lines();
-    lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
+    lines.map(|line| Ok(serde_json::from_str::<Line>(&line?)?.entry)).collect()
 }
 
 /// The rules that a journal's acknowledged changes come to.

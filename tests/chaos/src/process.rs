@@ -94,6 +94,8 @@ impl Process {
             let Some(running) = child.as_mut() else { continue };
             if matches!(running.try_wait(), Ok(Some(_))) {
                 self.deaths.fetch_add(1, Ordering::Relaxed);
+                // Whoever cannot start is not tried without a pause.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 *child = self.spawn().ok();
             }
         }

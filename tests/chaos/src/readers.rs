@@ -201,7 +201,7 @@ impl Clients {
             let seen = consent.map(|consent| consent.state);
             if seen != Some(state) {
                 let how = format!("{}: {seen:?} and not {state}", how());
-                self.journal.write(&Entry::Stale { contact: id, how }).await?;
+                self.journal.write(Entry::Stale { contact: id, how }).await?;
             }
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Clients {
 
     async fn revealed(&self, noted: &Noted<'_>, how: &str) -> Result<(), Failure> {
         let entry = Entry::Revealed { contact: noted.contact.id, how: how.to_owned() };
-        self.journal.write(&entry).await
+        self.journal.write(entry).await
     }
 }
 

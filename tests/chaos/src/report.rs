@@ -33,7 +33,9 @@ impl Report<'_> {
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
         let mut lines = vec![("seed", self.seed.to_string())];
         lines.push(("faults", self.faults.values().sum::<usize>().to_string()));
-        lines.extend(self.faults.iter().map(|(kind, count)| (*kind, format!("  {count}"))));
+        let indented = |kind| format!("  {kind}");
+        let kinds: Vec<_> = self.faults.iter().map(|(kind, n)| (indented(kind), n)).collect();
+        lines.extend(kinds.iter().map(|(kind, count)| (kind.as_str(), count.to_string())));
         lines.push(("deaths at failpoints and starts", self.deaths.to_string()));
         lines.push(("changes of consent acknowledged", of(&clients.acknowledged)));
         lines.push(("changes of rules acknowledged", of(&clients.rules)));

@@ -210,7 +210,7 @@ impl Clients {
     ) -> Result<Option<Duration>, Failure> {
         let op = self.number();
         let what = What::Rule { business: firm.id, rule, value };
-        self.journal.write(&Entry::Intent { op, what }).await?;
+        self.journal.write(Entry::Intent { op, what }).await?;
         let attempt = |number, deadline| {
             message.send(self.town.lines.settings(number, &firm.owner.bearer), deadline)
         };
@@ -220,7 +220,7 @@ impl Clients {
             Answer::Refused(reason) => End::Refused(reason),
         };
         let refused = matches!(end, End::Refused(_));
-        self.journal.write(&Entry::Outcome { op, end }).await?;
+        self.journal.write(Entry::Outcome { op, end }).await?;
         if refused {
             // The facts would be wrong from here on; the verdict counts it.
             self.calls.broken.store(true, Ordering::Relaxed);

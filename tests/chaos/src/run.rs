@@ -53,14 +53,14 @@ fn usual(service: Service) -> String {
     let points = match service {
         Service::Settings => "db::after_commit=0.1%return(abort)->0.2%return",
         Service::Directory => {
-            "db::before_commit=0.1%return(abort)->0.3%return;\
-             db::after_commit=0.1%return(abort)->0.3%return;\
-             outbox::after_send=0.3%return(abort)->1%return"
+            "db::before_commit=0.05%return(abort)->0.3%return;\
+             db::after_commit=0.05%return(abort)->0.3%return;\
+             outbox::after_send=0.2%return(abort)->1%return"
         }
         Service::Manager => {
-            "db::before_commit=0.1%return(abort)->0.3%return;\
-             db::after_commit=0.2%return(abort)->0.5%return;\
-             manager::after_ingest=0.3%return(abort)->1%return"
+            "db::before_commit=0.05%return(abort)->0.3%return;\
+             db::after_commit=0.1%return(abort)->0.5%return;\
+             manager::after_ingest=0.2%return(abort)->1%return"
         }
     };
     points.to_owned()

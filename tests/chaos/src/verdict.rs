@@ -84,7 +84,7 @@ fn seen_by_readers(findings: &mut Findings, journal: &[Entry]) {
             Entry::Stale { contact, how } => {
                 findings.undone.push(format!("contact {contact} read as before: {how}"));
             }
-            Entry::Intent { .. } | Entry::Outcome { .. } | Entry::Repeat { .. } => {}
+            _ => {}
         }
     }
 }
