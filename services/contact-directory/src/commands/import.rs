@@ -39,6 +39,8 @@ pub const MAX_ROWS: usize = 500;
 pub struct Line {
     /// Who it is about, or everything that is wrong with the row itself.
     pub person: Result<Person, InvalidInput>,
+    /// Who refuses, as far as a row says so that is wrong in something else: `DENIED` always applies.
+    pub refuser: Option<Refuser>,
     /// When the customer said what the row says, as the file claims.
     pub said_at: Option<Timestamp>,
 }
@@ -54,6 +56,27 @@ pub struct Person {
     pub lead: Option<LeadOf>,
     /// What the customer said, by channel.
     pub says: ByChannel<Option<ConsentState>>,
+}
+
+/// Who a row is about, and the channels that they refuse.
+#[derive(Clone)]
+pub struct Refuser {
+    pub external_id: Option<ExternalId>,
+    /// What the person is known by without one; `None` if that cannot be read.
+    pub known_by: Option<(ContactName, Vec<Address>)>,
+    pub refuses: ByChannel<bool>,
+}
+
+impl Refuser {
+    /// `None` if nothing is refused.
+    pub fn of(
+        external_id: Option<ExternalId>,
+        known_by: Option<(ContactName, Vec<Address>)>,
+        says: ByChannel<Option<ConsentState>>,
+    ) -> Option<Self> {
+        let refuses = says.map(|_, says| says == Some(ConsentState::Denied));
+        (refuses.phone || refuses.email).then_some(Self { external_id, known_by, refuses })
+    }
 }
 
 /// A lead that has the person as its primary contact.
@@ -140,7 +163,10 @@ async fn take(
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {
         let (receipt, wrong) = match row {
-            Err((rejection, wrong)) => (Receipt::Rejected(rejection), wrong),
+            Err(rejected) => {
+                let RejectedRow { rejection, wrong, refuser } = *rejected;
+                (Receipt::Rejected(plan.reject(rejection, refuser)?), wrong)
+            }
             Ok(row) => (plan.take(row)?, None),
         };
         results.push((receipt, receipt.result(wrong)));
@@ -157,18 +183,48 @@ struct Row {
     fingerprint: [u8; 32],
 }
 
+/// A row that cannot be taken.
+struct RejectedRow {
+    rejection: Rejection,
+    wrong: Option<InvalidInput>,
+    refuser: Option<RefusingRow>,
+}
+
+/// What is taken of it all the same.
+struct RefusingRow {
+    external_id: Option<ExternalId>,
+    fingerprint: Option<[u8; 32]>,
+    refuses: ByChannel<bool>,
+    said_at: Option<Timestamp>,
+}
+
 impl Row {
-    fn of(
-        line: Line,
-        keys: &BusinessKeys,
-        now: Timestamp,
-    ) -> Result<Self, (Rejection, Option<InvalidInput>)> {
+    fn of(line: Line, keys: &BusinessKeys, now: Timestamp) -> Result<Self, Box<RejectedRow>> {
         let rejection = Rejection::of_time(line.said_at, now);
-        let person = line.person.map_err(|wrong| (rejection, Some(wrong)))?;
-        if rejection != Rejection::default() {
-            return Err((rejection, None));
+        // A time that is wrong is claimed by nobody.
+        let said_at = line.said_at.filter(|_| rejection == Rejection::default());
+        let refusing = |refuser: Refuser| RefusingRow {
+            fingerprint: refuser.known_by.map(|(name, of)| identity(keys.index(), &name, &of)),
+            external_id: refuser.external_id,
+            refuses: refuser.refuses,
+            said_at,
+        };
+        match line.person {
+            Err(wrong) => {
+                let refuser = line.refuser.map(refusing);
+                Err(Box::new(RejectedRow { rejection, wrong: Some(wrong), refuser }))
+            }
+            Ok(Person { external_id, name, addresses, says, .. })
+                if rejection != Rejection::default() =>
+            {
+                let refuser = Refuser::of(external_id, Some((name, addresses)), says);
+                let refuser = refuser.map(refusing);
+                Err(Box::new(RejectedRow { rejection, wrong: None, refuser }))
+            }
+            Ok(person) => {
+                let fingerprint = identity(keys.index(), &person.name, &person.addresses);
+                Ok(Self { person, said_at, fingerprint })
+            }
         }
-        let fingerprint = identity(keys.index(), &person.name, &person.addresses);
-        Ok(Self { person, said_at: line.said_at, fingerprint })
     }
 }

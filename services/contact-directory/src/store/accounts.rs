@@ -36,10 +36,15 @@ const SELECT: &str = concat!(
     " FROM accounts a WHERE a.business_id = $1 AND a.account_id IN {list} ORDER BY a.account_id",
 );
 
-const NAMED: &str = concat!(
+/// One for each name, however many have it.
+const OLDEST_NAMED: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM accounts a WHERE a.business_id = $1 AND a.sort_name IN {list} ORDER BY a.account_id",
+    " FROM accounts a WHERE a.business_id = $1 AND a.account_id IN (
+         SELECT (SELECT o.account_id FROM accounts o WHERE o.business_id = $1 AND o.sort_name = batch.sort_name
+                 ORDER BY o.account_id LIMIT 1)
+         FROM {rows}
+     ) ORDER BY a.account_id",
 );
 
 #[derive(Debug, sqlx::FromRow)]
@@ -78,15 +83,11 @@ pub async fn lock(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, DbError
     Ok(row.map(Account::from))
 }
 
-/// The accounts whose case-folded names are among `keys`, oldest first.
-pub async fn named(tx: &mut Tx, keys: &[String]) -> Result<Vec<Account>, DbError> {
-    let rows = tx.scoped(NAMED).list(keys).fetch_all::<AccountRow>().await?;
-    Ok(rows.into_iter().map(Account::from).collect())
-}
-
-/// Like [`named`], and nobody else changes or deletes them until this unit of work ends.
+/// The oldest account of each of those case-folded names, by id. Nobody else changes or deletes them until this unit
+/// of work ends.
 pub async fn lock_named(tx: &mut Tx, keys: &[String]) -> Result<Vec<Account>, DbError> {
-    let rows = tx.scoped(NAMED).list(keys).for_update().fetch_all::<AccountRow>().await?;
+    let names = Rows::new().texts("sort_name", keys.iter().map(|name| &name[..]));
+    let rows = tx.scoped(OLDEST_NAMED).rows(names).for_update().fetch_all::<AccountRow>().await?;
     Ok(rows.into_iter().map(Account::from).collect())
 }
 

@@ -36,12 +36,6 @@ const SELECT: &str = concat!(
     " FROM leads l WHERE l.business_id = $1 AND l.lead_id IN {list} ORDER BY l.lead_id",
 );
 
-const OF_PRIMARY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM leads l WHERE l.business_id = $1 AND l.primary_contact_id IN {list} ORDER BY l.lead_id",
-);
-
 #[derive(Debug, sqlx::FromRow)]
 struct LeadRow {
     lead_id: Uuid,
@@ -83,10 +77,25 @@ pub async fn lock(tx: &mut Tx, id: LeadId) -> Result<Option<Lead>, DbError> {
     Ok(row.map(Lead::from))
 }
 
-/// The leads that those contacts are primary of.
-pub async fn of_primary(tx: &mut Tx, contacts: &[ContactId]) -> Result<Vec<Lead>, DbError> {
-    let rows = tx.scoped(OF_PRIMARY).list(&uuids(contacts)).fetch_all::<LeadRow>().await?;
-    Ok(rows.into_iter().map(Lead::from).collect())
+/// Of which leads those contacts are the primary ones, among those that have one of the case-folded `titles`: contact,
+/// case-folded title and source of each, `most` at most. Leads that differ in nothing of that count once.
+pub async fn of_primary(
+    tx: &mut Tx,
+    contacts: &[ContactId],
+    titles: &[String],
+    most: i64,
+) -> Result<Vec<(ContactId, String, String)>, DbError> {
+    let found = tx
+        .scoped(
+            "SELECT DISTINCT primary_contact_id, sort_title, source FROM leads
+             WHERE business_id = $1 AND primary_contact_id IN {list} AND sort_title IN {list} LIMIT $4",
+        )
+        .list(&uuids(contacts))
+        .list(titles)
+        .bind(most)
+        .fetch_all::<(Uuid, String, String)>()
+        .await?;
+    Ok(found.into_iter().map(|(contact, title, source)| (contact.into(), title, source)).collect())
 }
 
 /// Whether a lead has that primary contact.

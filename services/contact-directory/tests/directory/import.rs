@@ -2,6 +2,7 @@
 
 mod consent;
 mod property;
+mod rejected;
 mod replay;
 mod rows;
 mod stream;
@@ -104,7 +105,7 @@ async fn request(
 fn became(results: &[RowResult]) -> Vec<Option<Became>> {
     let became = |result: &RowResult| match result {
         RowResult::Taken { became, .. } => Some(*became),
-        RowResult::Rejected(_) => None,
+        RowResult::Rejected { .. } => None,
     };
     results.iter().map(became).collect()
 }
@@ -112,7 +113,15 @@ fn became(results: &[RowResult]) -> Vec<Option<Became>> {
 fn contact(result: &RowResult) -> ContactId {
     match result {
         RowResult::Taken { contact, .. } => *contact,
-        RowResult::Rejected(wrong) => panic!("rejected: {}", wrong.text().en()),
+        RowResult::Rejected { wrong, .. } => panic!("rejected: {}", wrong.text().en()),
+    }
+}
+
+/// Whose refusal was recorded of a row that was rejected.
+fn refuser(result: &RowResult) -> Option<ContactId> {
+    match result {
+        RowResult::Taken { .. } => panic!("taken"),
+        RowResult::Rejected { refuser, .. } => *refuser,
     }
 }
 
@@ -120,7 +129,7 @@ fn contact(result: &RowResult) -> ContactId {
 fn wrong(result: &RowResult) -> Vec<(String, &'static str)> {
     match result {
         RowResult::Taken { .. } => panic!("taken"),
-        RowResult::Rejected(wrong) => {
+        RowResult::Rejected { wrong, .. } => {
             wrong.violations().iter().map(|v| (v.field.clone(), v.reason)).collect()
         }
     }

@@ -6,7 +6,7 @@ use yinyom_kernel::{BusinessId, InvalidInput, Language, Violations};
 use yinyom_proto::directory::v1 as pb;
 
 use super::refusal::refusal;
-use crate::commands::import::{Became, LeadOf, Line, Person, RowResult};
+use crate::commands::import::{Became, LeadOf, Line, Person, Refuser, RowResult};
 use crate::domain::contact::{ContactName, ExternalId};
 use crate::domain::import::Kept;
 use crate::domain::lead::{read_source, read_title};
@@ -20,11 +20,12 @@ pub fn lines(rows: &[pb::ImportRow]) -> Vec<Line> {
 fn line(row: &pb::ImportRow) -> Line {
     let mut wrong = Violations::new();
     let said_at = read_timestamp(&mut wrong, "consent_time", row.consent_time.as_ref());
-    let read = person(&mut wrong, row);
-    Line { person: wrong.finish(read), said_at }
+    let (read, refuser) = person(&mut wrong, row);
+    Line { person: wrong.finish(read), refuser, said_at }
 }
 
-fn person(wrong: &mut Violations, row: &pb::ImportRow) -> Option<Person> {
+/// Reads who a row is about; and who refuses by it, whatever else in it is wrong.
+fn person(wrong: &mut Violations, row: &pb::ImportRow) -> (Option<Person>, Option<Refuser>) {
     let external_id = wrong.merge(ExternalId::read(&row.external_id));
     let name = wrong.merge(ContactName::read(&row.first_name, &row.last_name));
     let phones = wrong.merge(addresses(Channel::Phone, &row.phones));
@@ -34,14 +35,17 @@ fn person(wrong: &mut Violations, row: &pb::ImportRow) -> Option<Person> {
     let mut says = |field: &str, state| optional(wrong, field, ConsentState::from_wire(state));
     let phone = says("phone_consent", row.phone_consent);
     let email = says("email_consent", row.email_consent);
-    Some(Person {
-        external_id: external_id?,
-        name: name?,
-        addresses: phones?.into_iter().chain(emails?).collect(),
-        account: account?,
-        lead: lead?,
-        says: ByChannel { phone: phone?, email: email? },
-    })
+    let says = ByChannel { phone: phone.flatten(), email: email.flatten() };
+    let addresses = phones.zip(emails).map(|(phones, emails)| [phones, emails].concat());
+    let known_by = name.clone().zip(addresses.clone());
+    // Without the key that it has, nobody knows whom a row is about.
+    let refuser = external_id.clone().and_then(|id| Refuser::of(id, known_by, says));
+    let person = (|| {
+        let (external_id, name, addresses) = (external_id?, name?, addresses?);
+        phone.and(email)?;
+        Some(Person { external_id, name, addresses, account: account?, lead: lead?, says })
+    })();
+    (person, refuser)
 }
 
 fn addresses(
@@ -78,9 +82,10 @@ pub fn result(
 ) -> pb::ImportRowResult {
     let row_number = row.row_number;
     match result {
-        RowResult::Rejected(wrong) => pb::ImportRowResult {
+        RowResult::Rejected { wrong, refuser } => pb::ImportRowResult {
             row_number,
             outcome: pb::ImportOutcome::Rejected.into(),
+            contact: refuser.map(|id| CONTACTS.format(business, id)).unwrap_or_default(),
             refusal: Some(refusal(&wrong, language)),
             ..pb::ImportRowResult::default()
         },

@@ -7,12 +7,15 @@ use yinyom_db::Tx;
 use yinyom_kernel::{AccountId, ContactId};
 use yinyom_privacy::Address;
 
-use super::{InvalidInput, Rejection, Row};
+use super::{RefusingRow, RejectedRow, Row};
 use crate::commands::Error;
 use crate::domain::Contact;
 use crate::domain::contact::{ExternalId, search_key};
-use crate::domain::lead::Lead;
 use crate::store::{BusinessKeys, accounts, contacts, import, leads, refused};
+
+/// The most leads that a batch looks at. Beyond that, a row may make a lead that is there already: nobody has that
+/// many of one title from different sources, and nobody shall fill the memory with them.
+const MOST_LEADS: i64 = 20_000;
 
 /// What is there, as far as the rows are about it, and what the rows before have made of it.
 pub struct Known {
@@ -45,12 +48,6 @@ impl LeadKey {
     }
 }
 
-impl From<&Lead> for LeadKey {
-    fn from(lead: &Lead) -> Self {
-        Self::of(lead.primary_contact, &lead.title, &lead.source)
-    }
-}
-
 /// Reads what `rows` may be about. Nobody else imports into the business or changes the contacts until this
 /// unit of work ends.
 ///
@@ -58,13 +55,15 @@ impl From<&Lead> for LeadKey {
 pub async fn load(
     tx: &mut Tx,
     keys: &BusinessKeys,
-    rows: &[Result<Row, (Rejection, Option<InvalidInput>)>],
+    rows: &[Result<Row, Box<RejectedRow>>],
     now: Timestamp,
 ) -> Result<Known, Error> {
+    let rejected = rows.iter().filter_map(|row| row.as_ref().err()?.refuser.as_ref());
+    let rejected: Vec<&RefusingRow> = rejected.collect();
     let rows: Vec<&Row> = rows.iter().flatten().collect();
     import::take_turn(tx).await?;
     let accounts = named(tx, &rows).await?;
-    let (wanted, by_fingerprint) = matching(tx, &rows).await?;
+    let (wanted, by_fingerprint) = matching(tx, &rows, &rejected).await?;
     let found = contacts::lock(tx, keys, &wanted).await?;
     let ids: Vec<_> = found.iter().map(|contact| contact.id).collect();
     let addresses: Vec<_> = rows.iter().flat_map(|row| &row.person.addresses).collect();
@@ -79,8 +78,7 @@ pub async fn load(
         refused::refused_by_namesakes(tx, keys, &named, now.as_microsecond()).await?;
     let account_ids: Vec<_> = accounts.values().copied().collect();
     let links = import::links(tx, &account_ids, &ids).await?.into_iter().collect();
-    let with_leads = rows.iter().any(|row| row.person.lead.is_some());
-    let leads = if with_leads { leads::of_primary(tx, &ids).await? } else { Vec::new() };
+    let leads = led(tx, &rows, &ids).await?;
     // What a contact is called was read again under its lock: a key that it lost meanwhile is not its own.
     let by_external_id = (found.iter())
         .filter_map(|contact| Some((contact.external_id.clone()?, contact.id)))
@@ -93,7 +91,7 @@ pub async fn load(
         refused_by_namesakes,
         accounts,
         links,
-        leads: leads.iter().map(LeadKey::from).collect(),
+        leads,
     })
 }
 
@@ -112,21 +110,41 @@ async fn named(tx: &mut Tx, rows: &[&Row]) -> Result<HashMap<String, AccountId>,
     Ok(accounts)
 }
 
+/// Which leads that the rows may name are there, of the contacts that were found.
+async fn led(
+    tx: &mut Tx,
+    rows: &[&Row],
+    contacts: &[ContactId],
+) -> Result<HashSet<LeadKey>, Error> {
+    let leads = rows.iter().filter_map(|row| row.person.lead.as_ref());
+    let titles: HashSet<_> = leads.map(|lead| search_key(&lead.title)).collect();
+    if titles.is_empty() || contacts.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let titles: Vec<_> = titles.into_iter().collect();
+    let found = leads::of_primary(tx, contacts, &titles, MOST_LEADS).await?;
+    let key = |(contact, title, source): (_, String, String)| LeadKey::of(contact, &title, &source);
+    Ok(found.into_iter().map(key).collect())
+}
+
 /// Which contacts the rows are about, and whose the rows' fingerprints are.
 async fn matching(
     tx: &mut Tx,
     rows: &[&Row],
+    rejected: &[&RefusingRow],
 ) -> Result<(Vec<ContactId>, HashMap<[u8; 32], ContactId>), Error> {
-    let external_ids: Vec<String> = (rows.iter())
-        .filter_map(|row| row.person.external_id.as_ref())
+    let whom = rows.iter().map(|row| (row.person.external_id.as_ref(), Some(row.fingerprint)));
+    let whom = whom.chain(rejected.iter().map(|row| (row.external_id.as_ref(), row.fingerprint)));
+    let external_ids: Vec<String> = (whom.clone())
+        .filter_map(|(external_id, _)| external_id)
         .map(|id| id.text().expose().clone())
         .collect();
-    let fingerprints: Vec<_> = rows.iter().map(|row| row.fingerprint).collect();
+    let fingerprints: Vec<_> = whom.clone().filter_map(|(_, fingerprint)| fingerprint).collect();
     let by_external_id = contacts::by_external_id(tx, &external_ids).await?;
     let by_fingerprint = refused::by_fingerprint(tx, &fingerprints).await?;
-    let unnumbered = (rows.iter())
-        .filter(|row| row.person.external_id.is_none())
-        .filter_map(|row| by_fingerprint.get(&row.fingerprint).copied());
+    let unnumbered = whom
+        .filter(|(external_id, _)| external_id.is_none())
+        .filter_map(|(_, fingerprint)| by_fingerprint.get(&fingerprint?).copied());
     let wanted: HashSet<_> =
         by_external_id.into_iter().map(|(_, id)| id).chain(unnumbered).collect();
     Ok((wanted.into_iter().collect(), by_fingerprint))

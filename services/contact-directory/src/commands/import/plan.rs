@@ -4,19 +4,19 @@ use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 
 use jiff::Timestamp;
-use yinyom_consent::{ByChannel, Cause, Channel};
+use yinyom_consent::{ByChannel, Cause, Channel, ConsentState};
 use yinyom_kernel::{AccountId, ContactId, LeadId, PointId};
 use yinyom_outbox::Event;
 use yinyom_privacy::Address;
 
 use super::load::{Known, LeadKey};
 use super::result::{Became, Receipt, Rejection};
-use super::{LeadOf, Person, Row};
+use super::{LeadOf, Person, RefusingRow, Row};
 use crate::commands::accounts::new_account;
 use crate::commands::contacts::{NewContact, fresh};
 use crate::commands::{Change, record};
 use crate::domain::carry::Coming;
-use crate::domain::contact::{ContactName, search_key};
+use crate::domain::contact::{ContactName, ExternalId, search_key};
 use crate::domain::delete::keeps_refusal;
 use crate::domain::evidence::Evidence;
 use crate::domain::import::{Weighed, Word, identity, known_contact, new_contact};
@@ -73,15 +73,22 @@ impl<'a> Plan<'a> {
         streams.into_iter().map(ContactId::from).collect()
     }
 
-    /// Takes one row. One that is rejected leaves nothing behind.
+    /// Takes one row. One that is rejected leaves nothing behind but its refusal.
     pub fn take(&mut self, row: Row) -> Result<Receipt, StoreError> {
         let Row { person, said_at, fingerprint } = row;
-        let (mut became, id, words) = match self.matched(&person, &fingerprint) {
+        let matched = self.matched(person.external_id.as_ref(), Some(&fingerprint));
+        let (mut became, id, words) = match matched {
             None => self.create(&person, said_at)?,
             Some(contact) => {
                 let added = added(&contact, &person);
                 if let Some(rejection) = no_room(&contact, &added) {
-                    return Ok(Receipt::Rejected(rejection));
+                    let refuser = RefusingRow {
+                        external_id: person.external_id,
+                        fingerprint: Some(fingerprint),
+                        refuses: person.says.map(|_, says| says == Some(ConsentState::Denied)),
+                        said_at,
+                    };
+                    return Ok(Receipt::Rejected(self.reject(rejection, Some(refuser))?));
                 }
                 self.update(contact, added, &person, said_at)?
             }
@@ -96,11 +103,44 @@ impl<'a> Plan<'a> {
         Ok(Receipt::taken(became, id, words))
     }
 
+    /// Takes of a row that is rejected what a file may always say: that a contact who is known refuses.
+    pub fn reject(
+        &mut self,
+        rejection: Rejection,
+        refuser: Option<RefusingRow>,
+    ) -> Result<Rejection, StoreError> {
+        let Some(RefusingRow { external_id, fingerprint, refuses, said_at }) = refuser else {
+            return Ok(rejection);
+        };
+        let matched = self.matched(external_id.as_ref(), fingerprint.as_ref());
+        let (Some(mut contact), true) = (matched, refuses.phone || refuses.email) else {
+            return Ok(rejection);
+        };
+        let (id, now) = (contact.id, self.change.now);
+        let says = refuses.map(|_, refuses| refuses.then_some(ConsentState::Denied));
+        let weighed = known_contact(&contact.consents, ByChannel::default(), says, now);
+        if !weighed.outcomes.is_empty() {
+            self.record(&mut contact, weighed.outcomes, said_at)?;
+            contact.revision += 1;
+            contact.updated_at = now;
+            self.known.contacts.insert(id, contact);
+            if !self.created.contains(&id) {
+                self.updated.insert(id);
+            }
+            self.keep_refusals(id);
+        }
+        Ok(rejection.of_refuser(id))
+    }
+
     /// Whom a row is about: by the business's own key if it has one, else by name and addresses together.
-    fn matched(&self, person: &Person, fingerprint: &[u8; 32]) -> Option<Contact> {
-        let id = match &person.external_id {
+    fn matched(
+        &self,
+        external_id: Option<&ExternalId>,
+        fingerprint: Option<&[u8; 32]>,
+    ) -> Option<Contact> {
+        let id = match external_id {
             Some(external_id) => self.known.by_external_id.get(external_id),
-            None => self.known.by_fingerprint.get(fingerprint),
+            None => self.known.by_fingerprint.get(fingerprint?),
         };
         self.known.contacts.get(id?).cloned()
     }

@@ -37,8 +37,11 @@ pub enum RowResult {
         contact: ContactId,
         kept: ByChannel<Option<Kept>>,
     },
-    /// Nothing of it was stored.
-    Rejected(InvalidInput),
+    /// Nothing of it was stored, but that a contact refuses.
+    Rejected {
+        wrong: InvalidInput,
+        refuser: Option<ContactId>,
+    },
 }
 
 /// What the request record keeps of a row. What is wrong with the row itself is not kept: whoever repeats the
@@ -91,6 +94,9 @@ pub struct Rejection {
     /// The contact would have had too many e-mails.
     #[n(2)]
     pub too_many_emails: bool,
+    /// Whose refusal was recorded all the same.
+    #[n(3)]
+    pub refuser: Option<minicbor::bytes::ByteArray<16>>,
 }
 
 impl Receipt {
@@ -114,7 +120,10 @@ impl Receipt {
                 let kept = kept.map(|_, kept| kept.map(Kept::from));
                 RowResult::Taken { became, contact: contact.into(), kept }
             }
-            Self::Rejected(rejection) => RowResult::Rejected(rejection.with(wrong)),
+            Self::Rejected(rejection) => {
+                let refuser = rejection.refuser.map(|id| Uuid::from_bytes(*id).into());
+                RowResult::Rejected { wrong: rejection.with(wrong), refuser }
+            }
         }
     }
 
@@ -143,7 +152,13 @@ impl Rejection {
 
     /// What is wrong with as many addresses as that.
     pub const fn of_number(too_many: ByChannel<bool>) -> Self {
-        Self { in_future: false, too_many_phones: too_many.phone, too_many_emails: too_many.email }
+        let (too_many_phones, too_many_emails) = (too_many.phone, too_many.email);
+        Self { in_future: false, too_many_phones, too_many_emails, refuser: None }
+    }
+
+    /// The same of a row whose refusal was recorded.
+    pub fn of_refuser(self, contact: ContactId) -> Self {
+        Self { refuser: Some(contact.uuid().into_bytes().into()), ..self }
     }
 
     /// Everything that is wrong, with what lies in the row alone.

@@ -24,7 +24,7 @@ use crate::support::{House, START};
 fn kept(result: &RowResult) -> ByChannel<Option<Kept>> {
     match result {
         RowResult::Taken { kept, .. } => *kept,
-        RowResult::Rejected(_) => panic!("rejected"),
+        RowResult::Rejected { .. } => panic!("rejected"),
     }
 }
 

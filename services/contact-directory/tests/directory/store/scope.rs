@@ -113,7 +113,8 @@ async fn no_read_finds_what_is_another_businesss(db: TestDb) {
     assert_eq!(found, HashMap::new());
 
     assert_eq!(leads::load(tx, &[of]).await.unwrap(), []);
-    assert_eq!(leads::of_primary(tx, &[id]).await.unwrap(), []);
+    let titled = leads::of_primary(tx, &[id], &["buys".to_owned()], 9).await.unwrap();
+    assert_eq!(titled, []);
     assert!(!leads::has_primary(tx, id).await.unwrap());
     assert_eq!(leads::contacts(tx, of, Uuid::nil(), 9).await.unwrap(), [] as [Uuid; 0]);
     assert_eq!(leads::linked(tx, &[(of, id)]).await.unwrap(), HashMap::new());
@@ -126,7 +127,6 @@ async fn no_read_finds_what_is_another_businesss(db: TestDb) {
         assert_eq!(leads::page(tx, &wanted, order, None, 9).await.unwrap().items, []);
     }
     assert_eq!(accounts::load(tx, &[customer]).await.unwrap(), []);
-    assert_eq!(accounts::named(tx, &["acme".to_owned()]).await.unwrap(), []);
     assert_eq!(accounts::contacts(tx, customer, Uuid::nil(), 9).await.unwrap(), [] as [Uuid; 0]);
     assert_eq!(accounts::linked(tx, &[(customer, id)]).await.unwrap(), HashSet::new());
     assert_eq!(import::links(tx, &[customer], &[id]).await.unwrap(), []);
