@@ -48,6 +48,7 @@ pub const ACCESS: &[Access] = &[
     access("/yinyom.directory.v1.ConsentService/BatchCheckConsent",          Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ImportService/ImportContacts",              Members::Listed,       YES, NO),
     access("/yinyom.directory.v1.OutboxService/GetOutboxStatus",             Members::OwnerOrAdmin, YES, YES),
+    access("/yinyom.directory.v1.OutboxService/RetryQuarantinedStreams",     Members::OwnerOrAdmin, YES, YES),
 ];
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tonic::{Request, Response, Status};
 use yinyom_consent::CONTACTS;
 use yinyom_consent::wire::timestamp;
-use yinyom_kernel::ContactId;
+use yinyom_kernel::{ContactId, Violations};
+use yinyom_outbox::MOST_RETRIED;
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxService;
 use yinyom_rpc::Call;
@@ -23,6 +24,14 @@ impl OutboxService for Api {
     ) -> Result<Response<pb::GetOutboxStatusResponse>, Status> {
         let (call, body) = Call::open(request)?;
         call.answer(status(&self.directory, &call, body).await)
+    }
+
+    async fn retry_quarantined_streams(
+        self: Arc<Self>,
+        request: Request<pb::RetryQuarantinedStreamsRequest>,
+    ) -> Result<Response<pb::RetryQuarantinedStreamsResponse>, Status> {
+        let (call, body) = Call::open(request)?;
+        call.answer(retry(&self.directory, &call, body).await)
     }
 }
 
@@ -50,5 +59,27 @@ async fn status(
                 quarantine_time: Some(timestamp(stream.since)),
             })
             .collect(),
+    })
+}
+
+async fn retry(
+    directory: &Directory,
+    call: &Call,
+    body: pb::RetryQuarantinedStreamsRequest,
+) -> Result<pb::RetryQuarantinedStreamsResponse, Error> {
+    let mut wrong = Violations::new();
+    let business = wrong.merge(read::business("parent", &body.parent));
+    let contacts = match &body.contacts[..] {
+        [] => Some(Vec::new()),
+        some => wrong.merge(read::names("contacts", CONTACTS, business, some, MOST_RETRIED)),
+    };
+    let (business, contacts) = wrong.finish(business.zip(contacts))?;
+    let retried = if contacts.is_empty() {
+        directory.retry_all_quarantined(call.caller(), business).await?
+    } else {
+        directory.retry_quarantined(call.caller(), business, contacts).await?
+    };
+    Ok(pb::RetryQuarantinedStreamsResponse {
+        retried_count: i64::try_from(retried).unwrap_or(i64::MAX),
     })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 use yinyom_db::DbError;
-use yinyom_kernel::BusinessId;
-use yinyom_outbox::{GRACE, RelayConfig, retry};
+use yinyom_kernel::{BusinessId, Clock};
+use yinyom_outbox::{GRACE, RelayConfig, retry, retry_all};
 use yinyom_testkit::TestDb;
 
 use crate::MIGRATIONS;
@@ -90,6 +90,51 @@ async fn a_change_that_joins_a_quarantined_stream_waits_with_it(db: TestDb) {
     relay.stop().await;
 }
 
+/// Whatever is in quarantine is freed at once, in this business alone, and not again what is refused again.
+async fn all_quarantined_streams_are_retried_on_command(db: TestDb) {
+    let mut world = World::new(db).await;
+    let (businesses, streams) = (ids::<BusinessId>(2), ids::<Uuid>(6));
+    let bad = &streams[..4];
+    world.receiver.set().poison = bad.iter().map(|stream| (*stream, 2)).collect();
+    for business in &businesses {
+        world.bulk(*business, &streams, 3).await;
+    }
+    let relay = world.relay(RelayConfig::default());
+    for business in &businesses {
+        relay.handle.wake(*business, streams.iter().copied());
+    }
+    world.arrive(2 * (2 * 3 + 4)).await;
+    for business in &businesses {
+        world.until(*business, |status| status.quarantined.len() == 4).await;
+    }
+    // One of them cannot be mended.
+    world.receiver.set().poison = BTreeSet::from([(bad[0], 2)]);
+    let before = world.clock.now();
+    world.let_pass(GRACE);
+    let free_all = async || {
+        let freed = world.db.write(scope(businesses[0]), move |mut tx| async move {
+            let freed = retry_all(&mut tx, before).await?;
+            tx.done::<_, DbError>(freed)
+        });
+        freed.await.unwrap()
+    };
+    let freed = free_all().await;
+    assert_eq!(freed.iter().collect::<BTreeSet<_>>(), bad.iter().collect());
+    relay.handle.wake(businesses[0], freed);
+    let status = world.until(businesses[0], |s| (s.backlog, s.quarantined.len()) == (2, 1)).await;
+    let quarantined: Vec<_> = status.quarantined.iter().map(|q| (q.stream, q.seq)).collect();
+    assert_eq!(quarantined, [(bad[0], 2)]);
+    assert_eq!(
+        free_all().await,
+        Vec::<Uuid>::new(),
+        "what is refused again waits for the next command"
+    );
+    assert_eq!(world.waiting(businesses[1]).await, (8, 4), "not of another business");
+    relay.stop().await;
+    world.assert_all_received(businesses[0], &streams[1..], 3);
+    world.assert_received(businesses[0], bad[0], 1);
+}
+
 /// Numbers that were acknowledged and deleted are gone from here; only people can help.
 async fn a_receiver_that_lost_what_it_had_is_told_apart_and_shown(db: TestDb) {
     let mut world = World::new(db).await;
@@ -142,6 +187,7 @@ async fn a_stream_without_an_answer_is_tried_again_later_and_alone(db: TestDb) {
 yinyom_testkit::both_databases!(MIGRATIONS =>
     a_refused_stream_waits_alone_and_is_never_dropped,
     a_change_that_joins_a_quarantined_stream_waits_with_it,
+    all_quarantined_streams_are_retried_on_command,
     a_receiver_that_lost_what_it_had_is_told_apart_and_shown,
     a_stream_without_an_answer_is_tried_again_later_and_alone,
 );

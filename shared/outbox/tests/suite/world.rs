@@ -161,6 +161,24 @@ impl World {
         yinyom_outbox::status(&mut self.db.read(scope(business)).await.unwrap()).await.unwrap()
     }
 
+    /// Waits until what waits is as it should be.
+    pub async fn until(
+        &self,
+        business: BusinessId,
+        as_it_should: impl Fn(&Status) -> bool,
+    ) -> Status {
+        let there = async {
+            loop {
+                let status = self.status(business).await;
+                if as_it_should(&status) {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, there).await.expect("what waits is not as it should be")
+    }
+
     /// How many events wait, and how many streams are quarantined.
     pub async fn waiting(&self, business: BusinessId) -> (u64, usize) {
         let status = self.status(business).await;
