@@ -15,12 +15,17 @@ pub mod ask;
 mod business;
 mod house;
 mod person;
+mod postgres;
+pub mod proxy;
 pub mod raw;
+mod small_disk;
 mod things;
 
 pub use business::{TestBusiness, assign, mask};
-pub use house::{Database, House};
+pub use house::{Database, Frozen, House, Plan, Replica};
 pub use person::Person;
+pub use postgres::{OwnPostgres, Stop};
+pub use small_disk::{SmallDisk, on_small_disk};
 pub use things::Things;
 
 use tonic::Status;

@@ -39,9 +39,23 @@ pub struct Person {
 impl Person {
     /// Somebody who calls the services of `house` with `bearer`.
     pub fn new(house: &House, name: String, bearer: &Bearer) -> Self {
-        let to_settings = || InterceptedService::new(house.settings.clone(), bearer.clone());
-        let to_directory = || InterceptedService::new(house.directory.clone(), bearer.clone());
-        let to_manager = || InterceptedService::new(house.manager.clone(), bearer.clone());
+        Self::calling([&house.settings, &house.directory, &house.manager], name, bearer)
+    }
+
+    /// The same somebody, who calls these replicas of settings, directory and manager.
+    #[must_use]
+    pub fn at(&self, house: &House, [settings, directory, manager]: [usize; 3]) -> Self {
+        let settings = &house.of_settings[settings].channel;
+        let directory = &house.directories[directory].channel;
+        let manager = &house.managers[manager].channel;
+        Self::calling([settings, directory, manager], self.name.clone(), &self.bearer)
+    }
+
+    fn calling(services: [&Channel; 3], name: String, bearer: &Bearer) -> Self {
+        let to = |service: &Channel| InterceptedService::new(service.clone(), bearer.clone());
+        let [settings, directory, manager] = services;
+        let (to_settings, to_directory) = (|| to(settings), || to(directory));
+        let to_manager = || to(manager);
         Self {
             name,
             bearer: bearer.clone(),

@@ -17,25 +17,31 @@ impl House {
         path: &str,
         request: Request<Vec<Vec<u8>>>,
     ) -> Result<Vec<Vec<u8>>, Status> {
-        let mut client = tonic::client::Grpc::new(self.channel_to(path));
-        client.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
-        let path: PathAndQuery = path.parse().expect("a path");
-        let answer = client.streaming(request.map(tokio_stream::iter), path, Plain).await?;
-        let (mut answers, mut stream) = (Vec::new(), answer.into_inner());
-        while let Some(message) = stream.message().await? {
-            answers.push(message);
-        }
-        Ok(answers)
-    }
-
-    fn channel_to(&self, path: &str) -> Channel {
-        match path.split('.').nth(1) {
-            Some("settings") => self.settings.clone(),
-            Some("directory") => self.directory.clone(),
-            Some("manager") => self.manager.clone(),
+        let to = match path.split('.').nth(1) {
+            Some("settings") => &self.settings,
+            Some("directory") => &self.directory,
+            Some("manager") => &self.manager,
             _ => panic!("{path} is of no service of ours"),
-        }
+        };
+        call(to, path, request).await
     }
+}
+
+/// Calls `path` at the other end of `channel`, with each of the given bytes as a message.
+pub async fn call(
+    channel: &Channel,
+    path: &str,
+    request: Request<Vec<Vec<u8>>>,
+) -> Result<Vec<Vec<u8>>, Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
+    let path: PathAndQuery = path.parse().expect("a path");
+    let answer = client.streaming(request.map(tokio_stream::iter), path, Plain).await?;
+    let (mut answers, mut stream) = (Vec::new(), answer.into_inner());
+    while let Some(message) = stream.message().await? {
+        answers.push(message);
+    }
+    Ok(answers)
 }
 
 /// Code, message, details and metadata of a status.
