@@ -275,6 +275,26 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_lists_workloads_comes_from_no_other() {
+        let entry = |ids: &str| {
+            CallerTable::parse(&format!(
+                r#"{{"services": [{{"name": "s", "businesses": [], "rpcs": [], "spiffe_ids": {ids}}}]}}"#
+            ))
+        };
+        let (own, other) = ("spiffe://a.example/own", "spiffe://a.example/other");
+        let service = entry(&format!("[{own:?}]")).unwrap().service("s").unwrap();
+        let own: SpiffeId = own.parse().unwrap();
+        assert!(service.may_come_from(Some(&own)));
+        assert!(!service.may_come_from(Some(&other.parse().unwrap())));
+        assert!(!service.may_come_from(None));
+        // None at all would read as "from anywhere" to one and as "from nowhere" to the next.
+        assert!(matches!(entry("[]"), Err(CallerTableError::FromNowhere(_))));
+        for wrong in [r#"["a.example/own"]"#, r#"["spiffe://a.example"]"#, r#"["*"]"#, r#""*""#] {
+            assert!(matches!(entry(wrong), Err(CallerTableError::Unreadable(_))), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_name_stands_for_one_caller() {
         let text = r#"{"services": [{"name": "x", "businesses": "*", "rpcs": []}],
                        "operators": ["x"]}"#;

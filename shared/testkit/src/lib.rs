@@ -1,7 +1,8 @@
-//! What tests of all crates need: a database of each kind, a server on a free port, tokens.
+//! What tests of all crates need: a database of each kind, a server on a free port, tokens, certificates.
 //!
 //! Tests fail, and are not skipped, where a thing that they need is missing.
 
+pub mod certificates;
 mod database;
 pub mod servers;
 pub mod tokens;

@@ -85,6 +85,7 @@ async fn say(levers: Arc<Levers>, request: Request<String>) -> Result<Response<S
     let (call, text) = Call::open(request)?;
     match text.as_str() {
         "who" => Ok(Response::new(call.caller().key())),
+        "peer" => Ok(Response::new(call.peer().map(ToString::to_string).unwrap_or_default())),
         "id" => Ok(Response::new(call.request_id().to_owned())),
         "left" => {
             let left = call.deadline().unwrap() - tokio::time::Instant::now();

@@ -7,4 +7,5 @@ mod callers;
 mod client;
 mod drain;
 mod echo;
+mod peers;
 mod running;

@@ -20,7 +20,7 @@ use yinyom_identity::{
     Authenticator, CallerTable, Subject, TokenIssuer, TokenSource, TokenVerifier,
 };
 use yinyom_kernel::{BusinessId, ManualClock, MemberId, SharedClock};
-use yinyom_rpc::{Connection, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::echo::{ACCESS, Echo, Levers, SAY, descriptors};
@@ -57,12 +57,22 @@ impl Running {
     }
 
     pub async fn with(config: ServerConfig, peer: Option<Connection>) -> Self {
+        Self::over(CALLERS, config, peer, Incoming::from).await
+    }
+
+    /// A server with its own caller table, over connections that `incoming` makes of a listener.
+    pub async fn over(
+        callers: &str,
+        config: ServerConfig,
+        peer: Option<Connection>,
+        incoming: impl FnOnce(TcpListener) -> Incoming,
+    ) -> Self {
         let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::from_second(now()).unwrap()));
         let pem = TokenIssuer::generate_pem().unwrap();
         let issuer = Arc::new(TokenIssuer::from_pem(&pem, ISSUER, Arc::clone(&clock)).unwrap());
         let jwks = issuer.jwks().unwrap();
         let verifier = TokenVerifier::new(&jwks, ISSUER, AUDIENCE, clock).unwrap();
-        let callers = CallerTable::parse(CALLERS).unwrap();
+        let callers = CallerTable::parse(callers).unwrap();
         let authenticator = Arc::new(Authenticator::new(verifier, callers));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -70,7 +80,7 @@ impl Running {
             (CancellationToken::new(), Arc::new(Levers { peer, ..Levers::default() }));
         let echo = Server::new(config, authenticator, descriptors(), &ACCESS)
             .add_service(Echo(Arc::clone(&levers)));
-        let served = tokio::spawn(echo.serve(listener, shutdown.clone()));
+        let served = tokio::spawn(echo.serve(incoming(listener), shutdown.clone()));
         Self { address, issuer, pem, levers, shutdown, served }
     }
 
