@@ -14,6 +14,14 @@ pub const ACCESS: &[Access] = &[
         services: true,
         operators: false,
     },
+    Access {
+        rpc: "/yinyom.manager.v1.AuditService/RecordAuditEvents",
+        members: Members::None,
+        services: true,
+        operators: false,
+    },
+    Access { rpc: "/yinyom.manager.v1.AuditService/ListReveals", ..READ },
+    Access { rpc: "/yinyom.manager.v1.AuditService/ListSettingsChanges", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/GetContactHistory", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsents", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsentChanges", ..READ },
@@ -27,7 +35,9 @@ mod tests {
 
     #[test]
     fn every_rpc_says_who_may_call_it() {
-        let services = ["yinyom.manager.v1.LedgerService", "yinyom.manager.v1.ReportService"];
+        let services = ["AuditService", "LedgerService", "ReportService"]
+            .map(|service| format!("yinyom.manager.v1.{service}"));
+        let services = services.each_ref().map(String::as_str);
         let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);
         assert_eq!(gaps, Vec::<String>::new());
     }
@@ -35,7 +45,9 @@ mod tests {
     #[test]
     fn no_operator_sees_a_ledger_and_no_member_writes_one() {
         assert!(ACCESS.iter().all(|entry| !entry.operators));
-        let record = ACCESS.iter().find(|entry| entry.rpc.ends_with("/RecordConsentChanges"));
-        assert_eq!(record.map(|entry| entry.members), Some(Members::None));
+        for record in ["/RecordConsentChanges", "/RecordAuditEvents"] {
+            let record = ACCESS.iter().find(|entry| entry.rpc.ends_with(record));
+            assert_eq!(record.map(|entry| entry.members), Some(Members::None));
+        }
     }
 }

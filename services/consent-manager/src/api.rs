@@ -1,5 +1,6 @@
-//! The two services in protobuf: parse, call, render. No rule is here.
+//! The three services in protobuf: parse, call, render. No rule is here.
 
+mod audit;
 mod ledger;
 mod pages;
 mod reports;
@@ -14,7 +15,7 @@ use yinyom_privacy::InvalidPageToken;
 use crate::commands::{Manager, Refused};
 use pages::Pages;
 
-/// Implements `LedgerService` and `ReportService`.
+/// Implements `AuditService`, `LedgerService` and `ReportService`.
 pub struct Api {
     manager: Manager,
     pages: Pages,

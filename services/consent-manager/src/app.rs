@@ -8,6 +8,7 @@ use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
 use yinyom_policy::Policies;
 use yinyom_privacy::MasterKeys;
+use yinyom_proto::manager::v1::audit_service_server::AuditServiceServer;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
 use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
 use yinyom_rpc::{Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
@@ -60,6 +61,10 @@ impl App {
         let api = Api::new(manager.clone());
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
+                .add_service(
+                    AuditServiceServer::from_arc(Arc::clone(&api))
+                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
+                )
                 .add_service(
                     LedgerServiceServer::from_arc(Arc::clone(&api))
                         .max_encoding_message_size(MAX_MESSAGE_BYTES),

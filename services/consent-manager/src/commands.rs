@@ -3,6 +3,7 @@
 //!
 //! Whoever reads passes [`Reading`], the one gate: it knows the role, and looks at it again after the store was read.
 
+mod audit;
 mod entries;
 mod history;
 mod lists;
@@ -22,6 +23,7 @@ use yinyom_privacy::MasterKeys;
 use crate::domain::TrendError;
 use crate::store::StoreError;
 
+pub use audit::{audited, record_audit};
 pub use history::{History, history};
 pub use lists::{changes, consents};
 pub use reading::Reading;

@@ -4,8 +4,10 @@
 //! - [`advance`]: what a change makes of a contact's consent, and what that adds to the counts ([`Tally`]).
 //! - [`Batch`]: what the changes that are taken make of the ledger.
 //! - [`Trend`] and [`Bucket`]: days, weeks and months of a time zone, and what happened in them.
+//! - [`Audited`]: what is kept of reveals and changes of settings. Not consent, and not in the ledger.
 //! - [`Summary`]: how many said yes.
 
+mod audit;
 mod batch;
 mod consent;
 mod entry;
@@ -18,6 +20,7 @@ mod summary;
 mod tally;
 mod trend;
 
+pub use audit::{AuditFilter, AuditKind, AuditStream, Audited, subjects};
 pub use batch::Batch;
 pub use consent::{Consent, advance};
 pub use entry::{ConsentRecord, Entry, Evidence, Recorded};

@@ -3,6 +3,7 @@
 //! Everything is about the one business of the transaction. What belongs together is written in one transaction by
 //! `commands`: nothing here begins or commits one. A batch costs a handful of statements, whatever its size.
 
+pub mod audit;
 pub mod consents;
 pub mod heads;
 pub mod ledger;

@@ -1,7 +1,8 @@
 //! The generated traits: parse, call, render. No rules.
 //!
 //! [`wire`] turns protobuf into domain values, with the path of every wrong field, and domain values into
-//! protobuf. A contact point leaves through [`wire::contacts::contact`] alone, which asks the one decision.
+//! protobuf. A contact point leaves through [`wire::contacts::contact`] alone, which asks the one decision, after
+//! what it shows by privilege was recorded ([`Directory::seen`]).
 
 mod accounts;
 mod consents;
@@ -16,7 +17,7 @@ use prost::Message;
 use yinyom_kernel::{BusinessId, InvalidInput, RequestId};
 use yinyom_rpc::Call;
 
-use crate::commands::{Directory, Error, Request, Session};
+use crate::commands::{Asked, Directory, Error, Request, Session};
 
 /// The most contacts that one call names.
 pub const MAX_BATCH: usize = 1_000;
@@ -40,6 +41,11 @@ async fn session(
     business: BusinessId,
 ) -> Result<Session, Error> {
     Session::open(directory, call.caller(), business).await
+}
+
+/// Who asks what, as it is recorded if privilege alone shows something.
+fn reader(call: &Call) -> Asked<'_> {
+    Asked { caller: call.caller(), method: call.rpc(), call_id: call.request_id() }
 }
 
 /// The client's own request id, with everything that makes the request this one. An empty id is none: the

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use yinyom_audit::{AuditSink, OUTBOX};
 use yinyom_db::{Db, DbConfig, Migrations, OpenError, idempotency};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
@@ -20,7 +21,7 @@ use yinyom_rpc::{Connection, Incoming, MAX_MESSAGE_BYTES, ServeError, Server, Se
 
 use crate::ACCESS;
 use crate::api::Api;
-use crate::commands::Directory;
+use crate::commands::{Directory, Relays};
 use crate::sink::Ledger;
 use crate::store::KeyRing;
 
@@ -58,6 +59,7 @@ pub struct App {
     policies: Policies,
     clock: SharedClock,
     relay: Relay<Ledger>,
+    audit: Relay<AuditSink>,
     server: Server,
     db: Db,
 }
@@ -71,18 +73,23 @@ impl App {
         let sealer = TokenSealer::new(&parts.masters.derive("yinyom directory page tokens"));
         let keys = KeyRing::new(Arc::new(parts.masters));
         let clock = parts.clock;
+        let audit = AuditSink::new(parts.manager.clone());
+        // Reveals are in no hurry, and one of them may be of a thousand contacts.
+        let config = RelayConfig { batch: 100, live: 2, catch_up: 1, ..RelayConfig::default() };
+        let audit = Relay::of(OUTBOX, db.clone(), audit, SharedClock::clone(&clock), config);
         let sink = Ledger::new(parts.manager, keys.clone(), db.clone(), SharedClock::clone(&clock));
         let config = RelayConfig::default();
         let relay = Relay::new(db.clone(), sink, SharedClock::clone(&clock), config);
-        let (policies, handle) = (parts.policies, relay.handle());
+        let (policies, relays) =
+            (parts.policies, Relays { ledger: relay.handle(), audit: audit.handle() });
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
-        let directory = Directory::new(db_of, clock_of, policies.clone(), keys, handle, sealer);
+        let directory = Directory::new(db_of, clock_of, policies.clone(), keys, relays, sealer);
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
-        Ok(Self { policies, clock, relay, server, db })
+        Ok(Self { policies, clock, relay, audit, server, db })
     }
 
     /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes the
-    /// database. Meanwhile it keeps the policy lease and relays changes to the ledger.
+    /// database. Meanwhile it keeps the policy lease and relays changes to the ledger and reveals to the audit record.
     pub async fn serve(
         self,
         incoming: impl Into<Incoming>,
@@ -90,6 +97,7 @@ impl App {
     ) -> Result<(), ServeError> {
         let after = CancellationToken::new();
         let relay = tokio::spawn(self.relay.run(after.clone()));
+        let audit = tokio::spawn(self.audit.run(after.clone()));
         let lease = tokio::spawn(self.policies.keep_lease(after.clone()));
         let served = tokio::select! {
             served = self.server.serve(incoming, stop) => served,
@@ -97,7 +105,7 @@ impl App {
         };
         // The last calls have been answered by now; what they committed still goes out, or waits on disk.
         after.cancel();
-        let _ = tokio::join!(relay, lease);
+        let _ = tokio::join!(relay, audit, lease);
         self.db.close().await;
         served
     }

@@ -15,6 +15,8 @@ pub mod outbox;
 mod points;
 mod record;
 mod request;
+mod reveals;
+mod seen;
 mod session;
 
 use std::sync::Arc;
@@ -29,9 +31,20 @@ use yinyom_privacy::TokenSealer;
 pub use error::Error;
 pub use record::{Change, record};
 pub use request::{Receipt, Request, Written};
+pub use reveals::Recorder;
+pub use seen::{Asked, Look, Seen};
 pub use session::Session;
 
 use crate::store::KeyRing;
+
+/// Who is told of what was committed.
+#[derive(Debug, Clone)]
+pub struct Relays {
+    /// Of consent changes.
+    pub ledger: RelayHandle,
+    /// Of reveals.
+    pub audit: RelayHandle,
+}
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]
@@ -41,22 +54,25 @@ pub struct Directory {
     pub(crate) policies: Policies,
     pub(crate) keys: KeyRing,
     pub(crate) relay: RelayHandle,
+    pub(crate) reveals: Recorder,
     pub(crate) sealer: Arc<TokenSealer>,
     imports: Arc<import::Queues>,
 }
 
 impl Directory {
-    /// The use cases over these parts.
+    /// The use cases over these parts. Needs a running tokio runtime.
     pub fn new(
         db: Db,
         clock: SharedClock,
         policies: Policies,
         keys: KeyRing,
-        relay: RelayHandle,
+        relays: Relays,
         sealer: TokenSealer,
     ) -> Self {
-        let imports = Arc::default();
-        Self { db, clock, policies, keys, relay, sealer: Arc::new(sealer), imports }
+        let Relays { ledger: relay, audit } = relays;
+        let reveals = Recorder::start(db.clone(), audit);
+        let (sealer, imports) = (Arc::new(sealer), Arc::default());
+        Self { db, clock, policies, keys, relay, reveals, sealer, imports }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

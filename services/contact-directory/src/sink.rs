@@ -1,5 +1,7 @@
 //! The manager, as the outbox sees it.
 
+use std::sync::Arc;
+
 use prost::Message;
 use tonic::Code;
 use uuid::Uuid;
@@ -29,38 +31,45 @@ impl Ledger {
         Self { client, keys, db, clock }
     }
 
-    /// The changes of a business as they are sent.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the relay opens one business at a time (TRAPS 16)"
-    )]
+    /// The changes of a business as they are sent. Some carry the contact's key: in the outbox it is sealed, and it is
+    /// opened for its journey.
     async fn changes(
         &self,
         business: BusinessId,
         events: Vec<Event>,
     ) -> Result<Vec<pb::ConsentChange>, SinkError> {
+        let contacts: Vec<_> = events.iter().map(|event| ContactId::from(event.stream)).collect();
+        let mut changes: Vec<_> = events.iter().map(decode).collect::<Result<_, _>>()?;
+        if changes.iter().all(|change| change.subject_key.is_empty()) {
+            return Ok(changes);
+        }
+        let keys = self.keys(business).await?;
+        for (change, contact) in changes.iter_mut().zip(contacts) {
+            if !change.subject_key.is_empty() {
+                let key = keys.unwrap_subject(contact, &change.subject_key);
+                let key = key.map_err(|_| SinkError::Rejected { reason: "SUBJECT_KEY_LOST" })?;
+                change.subject_key = key.expose().to_vec();
+            }
+        }
+        Ok(changes)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the relay opens one business at a time (TRAPS 16)"
+    )]
+    async fn keys(&self, business: BusinessId) -> Result<Arc<BusinessKeys>, SinkError> {
         let now = self.clock.now().as_microsecond();
-        let keys = self.keys.of(&self.db, Scope::assume(business), now).await.map_err(|error| {
+        self.keys.of(&self.db, Scope::assume(business), now).await.map_err(|error| {
             tracing::warn!(%error, "the business's keys cannot be had");
             SinkError::Unavailable
-        })?;
-        events.into_iter().map(|event| change(&keys, &event)).collect()
+        })
     }
 }
 
-/// Opens the contact's key for its journey; in the outbox it is sealed.
-fn change(keys: &BusinessKeys, event: &Event) -> Result<pb::ConsentChange, SinkError> {
-    let unreadable = |reason| move |_| SinkError::Rejected { reason };
-    let mut change = pb::ConsentChange::decode(&event.payload[..])
-        .map_err(|error| unreadable("UNREADABLE")(error.to_string()))?;
-    if !change.subject_key.is_empty() {
-        let contact = ContactId::from(event.stream);
-        let key = keys
-            .unwrap_subject(contact, &change.subject_key)
-            .map_err(|error| unreadable("SUBJECT_KEY_LOST")(error.to_string()))?;
-        change.subject_key = key.expose().to_vec();
-    }
-    Ok(change)
+fn decode(event: &Event) -> Result<pb::ConsentChange, SinkError> {
+    pb::ConsentChange::decode(&event.payload[..])
+        .map_err(|_| SinkError::Rejected { reason: "UNREADABLE" })
 }
 
 impl Sink for Ledger {

@@ -1,5 +1,6 @@
 //! Protobuf to domain and back. The words and the change itself are in `yinyom_consent::wire`.
 
 pub(super) mod answers;
+pub(super) mod audit;
 pub(super) mod batch;
 pub(super) mod questions;

@@ -125,7 +125,7 @@ async fn judge_streams(tx: &mut Tx, streams: Vec<Stream>) -> Result<Judged, Stor
 }
 
 /// Paths and reasons; never a value.
-fn wrong_fields(invalid: &impl Fault) -> String {
+pub(super) fn wrong_fields(invalid: &impl Fault) -> String {
     let fields =
         invalid.violations().iter().map(|wrong| format!("{} {}", wrong.field, wrong.reason));
     fields.collect::<Vec<_>>().join(", ")

@@ -11,7 +11,7 @@ use yinyom_rpc::Call;
 
 use super::pages::Question;
 use super::wire::{contacts as wire, read};
-use super::{Api, MAX_BATCH, request, session};
+use super::{Api, MAX_BATCH, reader, request, session};
 use crate::commands::{Directory, Error};
 use crate::domain::order::Order;
 use crate::store::find::Wanted;
@@ -87,7 +87,7 @@ async fn create(
     let (business, new, request) = wrong.finish((|| Some((business?, new?, request?)))())?;
     let session = session(directory, call, business).await?;
     let written = directory.create_contact(&session, new, request).await?;
-    let seen = directory.seen(&session, call.caller(), written).await?;
+    let seen = directory.seen(&session, reader(call), written).await?;
     Ok(pb::CreateContactResponse { contact: Some(wire::written(business, &seen)) })
 }
 
@@ -99,8 +99,8 @@ async fn get(
     let (business, id) = read::name("name", CONTACTS, &body.name)?;
     let session = session(directory, call, business).await?;
     let contact = directory.contact(&session, id).await?;
-    let seen = directory.seen(&session, call.caller(), contact).await?;
-    let contact = wire::contact(business, &seen.what, &seen.view, seen.now);
+    let seen = directory.seen(&session, reader(call), contact).await?;
+    let contact = wire::contact(business, seen.what(), seen.look());
     Ok(pb::GetContactResponse { contact: Some(contact) })
 }
 
@@ -115,7 +115,7 @@ async fn batch_get(
     let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let contacts = directory.contacts(&session, &ids).await?;
-    let seen = directory.seen(&session, call.caller(), contacts).await?;
+    let seen = directory.seen(&session, reader(call), contacts).await?;
     Ok(pb::BatchGetContactsResponse { contacts: wire::contacts(business, &seen) })
 }
 
@@ -137,7 +137,7 @@ async fn list(
     let wanted = Wanted::default();
     let found = directory.find_contacts(&session, &wanted, order, cursor.as_ref(), size.rows());
     let page = found.await?;
-    let seen = directory.seen(&session, call.caller(), page.items).await?;
+    let seen = directory.seen(&session, reader(call), page.items).await?;
     Ok(pb::ListContactsResponse {
         contacts: wire::contacts(business, &seen),
         next_page_token: question.seal(&directory.sealer, page.next),
@@ -163,9 +163,9 @@ async fn search(
     let cursor = question.open(&directory.sealer, &token)?;
     let found = directory.find_contacts(&session, &wanted, order, cursor.as_ref(), size.rows());
     let page = found.await?;
-    let seen = directory.seen(&session, call.caller(), page.items).await?;
+    let seen = directory.seen(&session, reader(call), page.items).await?;
     // Which contacts are in the page tells of their addresses: what the viewer sees must not have shrunk since.
-    let page_holds = wanted.addresses.is_empty() || seen.view == *session.view();
+    let page_holds = wanted.addresses.is_empty() || seen.is_as(session.view());
     let contacts = if page_holds { wire::contacts(business, &seen) } else { Vec::new() };
     Ok(pb::SearchContactsResponse {
         contacts,
@@ -187,7 +187,7 @@ async fn update(
     let ((business, id), patch, request) = wrong.finish(all)?;
     let session = session(directory, call, business).await?;
     let written = directory.update_contact(&session, id, patch, given.etag, request).await?;
-    let seen = directory.seen(&session, call.caller(), written).await?;
+    let seen = directory.seen(&session, reader(call), written).await?;
     Ok(pb::UpdateContactResponse { contact: Some(wire::written(business, &seen)) })
 }
 

@@ -11,7 +11,7 @@ use yinyom_rpc::Call;
 
 use super::pages::Question;
 use super::wire::{contacts, leads as wire, read};
-use super::{Api, MAX_BATCH, request, session};
+use super::{Api, MAX_BATCH, reader, request, session};
 use crate::commands::leads::Link;
 use crate::commands::{Directory, Error};
 use crate::domain::order::Order;
@@ -245,7 +245,7 @@ async fn list_contacts(
     let question = Question::new(call.rpc(), &session, &body);
     let cursor = question.open(&directory.sealer, &token)?;
     let page = directory.contacts_of_lead(&session, id, cursor.as_ref(), size.rows()).await?;
-    let seen = directory.seen(&session, call.caller(), page.items).await?;
+    let seen = directory.seen(&session, reader(call), page.items).await?;
     Ok(pb::ListLeadContactsResponse {
         contacts: contacts::contacts(business, &seen),
         next_page_token: question.seal(&directory.sealer, page.next),

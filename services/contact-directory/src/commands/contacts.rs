@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 use yinyom_consent::{Actor, ByChannel, Surface};
 use yinyom_db::Tx;
-use yinyom_identity::{Caller, NotFound};
+use yinyom_identity::NotFound;
 use yinyom_kernel::{ContactId, PointId};
 use yinyom_outbox::{Event, enqueue};
 use yinyom_privacy::{Address, DataKey};
@@ -17,7 +17,7 @@ use crate::domain::carry::start;
 use crate::domain::contact::{ContactName, ExternalId};
 use crate::domain::order::{Cursor, Order, Page};
 use crate::domain::points::{Point, WantedPoint, channel_of};
-use crate::domain::{Contact, Outcome, View, delete, expiry, guard, import, surface};
+use crate::domain::{Contact, Outcome, delete, expiry, guard, import, surface};
 use crate::store::find::Wanted;
 use crate::store::{BusinessKeys, contacts, find, leads, refused};
 
@@ -48,26 +48,7 @@ pub struct NamePatch {
     pub last: Option<String>,
 }
 
-/// What a reader gets: contacts, and what may be seen of them now.
-#[derive(Debug, Clone)]
-pub struct Seen<T> {
-    pub what: T,
-    pub view: View,
-    pub now: Timestamp,
-}
-
 impl Directory {
-    /// Wraps what was read in what the caller may see of it at this moment.
-    pub(crate) async fn seen<T>(
-        &self,
-        session: &Session,
-        caller: &Caller,
-        what: T,
-    ) -> Result<Seen<T>, Error> {
-        let view = session.look(self, caller).await?;
-        Ok(Seen { what, view, now: self.now() })
-    }
-
     pub(crate) async fn keys_of(&self, session: &Session) -> Result<Arc<BusinessKeys>, Error> {
         Ok(self.keys.of(&self.db, session.scope, self.now().as_microsecond()).await?)
     }

@@ -71,6 +71,8 @@ pub enum SightReason {
     UnscopedService,
     /// Masked: the rules cannot be had.
     PolicyUnavailable,
+    /// Masked: it would be shown by privilege alone, and that could not be recorded.
+    RevealNotRecorded,
 }
 
 impl SightReason {
@@ -81,9 +83,11 @@ impl SightReason {
             | Self::ScopedService
             | Self::Granted
             | Self::NotSetShown => true,
-            Self::NotSetMasked | Self::Denied | Self::UnscopedService | Self::PolicyUnavailable => {
-                false
-            }
+            Self::NotSetMasked
+            | Self::Denied
+            | Self::UnscopedService
+            | Self::PolicyUnavailable
+            | Self::RevealNotRecorded => false,
         }
     }
 }
@@ -141,6 +145,8 @@ pub const fn may_import(viewer: Viewer) -> Result<(), Refusal> {
 pub struct View {
     viewer: Viewer,
     rules: Rules,
+    /// What privilege alone would show is masked.
+    unrecorded: bool,
 }
 
 impl View {
@@ -150,7 +156,14 @@ impl View {
             Viewer::Presumed | Viewer::Unknown => Rules::STRICTEST,
             _ => rules,
         };
-        Self { viewer, rules }
+        Self { viewer, rules, unrecorded: false }
+    }
+
+    /// The same, where it could not be recorded what it [reveals](Self::reveals): that is masked then (TRAPS 18).
+    #[must_use]
+    pub const fn unrecorded(mut self) -> Self {
+        self.unrecorded = true;
+        self
     }
 
     /// Who looks.
@@ -164,6 +177,7 @@ impl View {
     }
 
     /// What the viewer will see at least, once the rules can be had again.
+    #[must_use]
     pub const fn once_known(&self) -> Self {
         match self.viewer {
             Viewer::Unknown => Self::new(Viewer::Presumed, self.rules),
@@ -173,6 +187,9 @@ impl View {
 
     /// What is seen of a channel in `state`.
     pub const fn sight(&self, state: ConsentState) -> Sight {
+        if self.unrecorded && self.reveals(state) {
+            return Sight { visible: false, reason: SightReason::RevealNotRecorded };
+        }
         decide(self.viewer, &self.rules, state)
     }
 
@@ -181,9 +198,11 @@ impl View {
         ByChannel::from_fn(|channel| self.sight(consents.get(channel).state_at(now)))
     }
 
-    /// Whether a channel in `state` is a reveal: shown by privilege, masked to any other user.
+    /// Whether a channel in `state` is a reveal: shown by privilege, masked to any other user. It is to be recorded
+    /// before it is shown.
     pub const fn reveals(&self, state: ConsentState) -> bool {
-        self.sight(state).visible && !decide(Viewer::User, &self.rules, state).visible
+        decide(self.viewer, &self.rules, state).visible
+            && !decide(Viewer::User, &self.rules, state).visible
     }
 }
 
@@ -319,6 +338,23 @@ mod tests {
         }
         for viewer in [Viewer::User, Viewer::Presumed, Viewer::Unknown, Viewer::Service] {
             assert_eq!(reveals(viewer, MASK), [false, false, false]);
+        }
+    }
+
+    #[test]
+    fn a_reveal_that_is_not_recorded_is_masked_and_nothing_else_is() {
+        let cases = VIEWERS.into_iter().flat_map(|viewer| {
+            let rules = [OFF, SHOW, MASK, REGRANT].into_iter();
+            rules.flat_map(move |rules| STATES.map(move |state| (viewer, rules, state)))
+        });
+        for (viewer, rules, state) in cases {
+            let view = View::new(viewer, rules);
+            let withheld = view.unrecorded();
+            let masked = Sight { visible: false, reason: R::RevealNotRecorded };
+            let expected = if view.reveals(state) { masked } else { view.sight(state) };
+            assert_eq!(withheld.sight(state), expected, "{viewer:?} {rules:?} {state:?}");
+            let anybody = decide(Viewer::User, view.rules(), state).visible;
+            assert!(anybody || !withheld.sight(state).visible, "{viewer:?} {rules:?} {state:?}");
         }
     }
 }

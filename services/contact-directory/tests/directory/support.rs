@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use contact_directory::commands::{Directory, Session};
+use contact_directory::commands::{Directory, Relays, Session};
 use contact_directory::domain::Contact;
 use contact_directory::store::{KeyRing, contacts};
 use futures::FutureExt;
@@ -62,7 +62,7 @@ impl House {
             clock.clone(),
             policies.clone(),
             keys.clone(),
-            relay.handle(),
+            Relays { ledger: relay.handle(), audit: relay.handle() },
             sealer,
         );
         let business = BusinessId::generate();
@@ -106,7 +106,8 @@ impl House {
         let relay = Relay::new(db.clone(), Nobody, self.clock.clone(), RelayConfig::default());
         let sealer = TokenSealer::new(&yinyom_privacy::DataKey::generate());
         let (clock, policies) = (self.clock.clone(), self.policies.clone());
-        Directory::new(db, clock, policies, self.keys.clone(), relay.handle(), sealer)
+        let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
+        Directory::new(db, clock, policies, self.keys.clone(), relays, sealer)
     }
 
     /// Lets the owner of another business in, which the same directory serves.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contact_directory::api::Api;
 use contact_directory::app;
-use contact_directory::commands::Directory;
+use contact_directory::commands::{Directory, Relays};
 use contact_directory::store::KeyRing;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -50,8 +50,9 @@ impl House {
         let sealer = TokenSealer::new(&masters.derive("page tokens"));
         let keys = KeyRing::new(Arc::new(masters));
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
-        let (handle, rules) = (relay.handle(), policies.clone());
-        let directory = Directory::new(db.clone(), clock.clone(), rules, keys, handle, sealer);
+        let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
+        let rules = policies.clone();
+        let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer);
         let tokens = Tokens::new(clock.clone());
         let api = Arc::new(Api::new(directory));
         let stack = app::serve(api, ServerConfig::default(), tokens.authenticator(CALLERS));

@@ -3,7 +3,7 @@
 CREATE TABLE audit_heads (
     business_id BLOB NOT NULL PRIMARY KEY,
     last_seq BIGINT NOT NULL
-)) WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Who saw by privilege and who changed the settings: what the manager is not yet known to have. Read across businesses
 -- by the relay: pseudonyms only. The same as the outbox of consent changes, which must not wait for it.

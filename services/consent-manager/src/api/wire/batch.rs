@@ -105,11 +105,16 @@ fn line(wrong: &mut Violations, field: &str, text: &str) {
 
 /// What became of a stream.
 pub(in crate::api) fn result(result: StreamResult) -> pb::StreamResult {
-    let outcome = match result.outcome {
+    let (outcome, last_seq) = (outcome(result.outcome), result.last_seq);
+    pb::StreamResult { contact: result.name, outcome: outcome.into(), last_seq }
+}
+
+/// What became of a stream, of whatever.
+pub(super) const fn outcome(outcome: Outcome) -> pb::RecordOutcome {
+    match outcome {
         Outcome::Recorded => pb::RecordOutcome::Recorded,
         Outcome::Gap => pb::RecordOutcome::Gap,
         Outcome::Conflict => pb::RecordOutcome::Conflict,
         Outcome::Invalid => pb::RecordOutcome::Invalid,
-    };
-    pb::StreamResult { contact: result.name, outcome: outcome.into(), last_seq: result.last_seq }
+    }
 }

@@ -89,7 +89,7 @@ fn granularity(number: i32) -> Result<Option<Granularity>, InvalidInput> {
     }
 }
 
-fn period(
+pub(super) fn period(
     wrong: &mut Violations,
     start: Option<&prost_types::Timestamp>,
     end: Option<&prost_types::Timestamp>,

@@ -8,23 +8,18 @@ use yinyom_privacy::{Address, Email, Phone};
 use yinyom_proto::directory::v1 as pb;
 
 use super::read;
-use crate::commands::Written;
-use crate::commands::contacts::{ContactPatch, NamePatch, NewContact, Seen};
+use crate::commands::contacts::{ContactPatch, NamePatch, NewContact};
+use crate::commands::{Look, Seen, Written};
 use crate::domain::contact::{ContactName, ExternalId, search_key};
 use crate::domain::points::{Point, PointInput, WantedPoint, read_points};
-use crate::domain::{Contact, Sight, SightReason, View};
+use crate::domain::{Contact, Sight, SightReason};
 use crate::store::find::Wanted;
 
 const PATHS: &[&str] = &["external_id", "first_name", "last_name", "phones", "emails"];
 
 /// A contact as its viewer may see it. The only place that an address leaves by.
-pub fn contact(
-    business: BusinessId,
-    contact: &Contact,
-    view: &View,
-    now: Timestamp,
-) -> pb::Contact {
-    let sights = view.sights(&contact.consents, now);
+pub fn contact(business: BusinessId, contact: &Contact, look: &Look) -> pb::Contact {
+    let (sights, now) = (look.sights(contact), look.now());
     let points = |channel: Channel| {
         let sight = *sights.get(channel);
         let state = contact.consents.get(channel).state_at(now).to_wire();
@@ -49,13 +44,13 @@ pub fn contact(
 
 /// Several contacts as their viewer may see them.
 pub fn contacts(business: BusinessId, seen: &Seen<Vec<Contact>>) -> Vec<pb::Contact> {
-    seen.what.iter().map(|one| contact(business, one, &seen.view, seen.now)).collect()
+    seen.what().iter().map(|one| contact(business, one, seen.look())).collect()
 }
 
 /// What was written, as the writer may see it now. A repeated request has the etag that it had.
 pub fn written(business: BusinessId, seen: &Seen<Written<Contact>>) -> pb::Contact {
-    let receipt = seen.what.receipt;
-    let now = seen.what.now.as_ref().map(|c| contact(business, c, &seen.view, seen.now));
+    let Written { receipt, now } = seen.what();
+    let now = now.as_ref().map(|c| contact(business, c, seen.look()));
     pb::Contact {
         name: CONTACTS.format(business, receipt.id),
         etag: Etag::of(receipt.revision).to_string(),
@@ -85,6 +80,7 @@ const fn reason(reason: SightReason) -> pb::VisibilityReason {
         SightReason::Denied => pb::VisibilityReason::Denied,
         SightReason::UnscopedService => pb::VisibilityReason::UnscopedService,
         SightReason::PolicyUnavailable => pb::VisibilityReason::PolicyUnavailable,
+        SightReason::RevealNotRecorded => pb::VisibilityReason::RevealNotRecorded,
     }
 }
 
