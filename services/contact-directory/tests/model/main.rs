@@ -25,9 +25,9 @@ use reference::World;
 use steps::{Does, EVERYBODY, Step, steps};
 
 /// As many as a debug build runs while nobody gets impatient.
-const ON_SQLITE: u32 = 96;
-const ON_POSTGRES: u32 = 24;
-const MOST_STEPS: usize = 40;
+const ON_SQLITE: u32 = 80;
+const ON_POSTGRES: u32 = 20;
+const MOST_STEPS: usize = 50;
 
 #[test]
 fn the_directory_does_what_the_product_says_on_sqlite() {
@@ -59,6 +59,7 @@ async fn agrees(db: TestDb, cases: u32) {
 async fn agree(house: &House, steps: &[Step]) -> Result<(), TestCaseError> {
     let (mut world, mut case) = (World::default(), Case::new(house).await);
     for step in steps.iter().cloned().chain(everything()) {
+        let step = step.fit(world.contacts.len());
         let revision = step.does.contact().map_or(0, |contact| world.revision(contact));
         let expected = world.run(&step);
         let answered = case.run(&step, revision).await;

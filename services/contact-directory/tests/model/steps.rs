@@ -178,6 +178,17 @@ impl Does {
         }
     }
 
+    /// The same from where `who` acts: a service has no pages.
+    fn by(mut self, who: Who) -> Self {
+        if let (Self::Set { at, .. } | Self::Withdraw { at, .. }, true) =
+            (&mut self, who.is_service())
+            && *at == At::Menu
+        {
+            *at = At::Api;
+        }
+        self
+    }
+
     /// Whether it comes with an old etag.
     pub const fn stale(&self) -> bool {
         match self {
@@ -196,6 +207,31 @@ pub struct Step {
     /// The one that the call names.
     pub business: usize,
     pub does: Does,
+}
+
+/// The number of a contact that there never was.
+pub const NOBODY: usize = 1_000;
+
+impl Step {
+    /// The same of one of as many contacts as there are, or of nobody.
+    pub fn fit(mut self, contacts: usize) -> Self {
+        let named = match &mut self.does {
+            Does::Rename { contact, .. }
+            | Does::Edit { contact, .. }
+            | Does::WriteBack(contact)
+            | Does::Delete { contact, .. }
+            | Does::Set { contact, .. }
+            | Does::Withdraw { contact, .. }
+            | Does::Lead { contact }
+            | Does::Link { contact, .. }
+            | Does::Get(contact) => contact,
+            _ => return self,
+        };
+        if *named != NOBODY && contacts > 0 {
+            *named %= contacts;
+        }
+        self
+    }
 }
 
 /// A contact as its viewer sees it: each channel's state with when its grant runs out, and each point's value
@@ -218,83 +254,116 @@ pub enum Answer {
     Checks(Vec<CheckReason>),
 }
 
-/// Two businesses' worth of steps.
+/// The rules of a business, some contacts in it, perhaps a lead of one; and what happens then.
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(step(), 1..=most)
+    let owner = |does| Step { who: Who::Owner, business: 0, does };
+    let first = rules().prop_map(move |rules| owner(Does::Rule(rules)));
+    let contacts = prop::collection::vec(create().prop_map(owner), 1..=3);
+    let lead = prop_oneof![
+        1 => Just(vec![]),
+        1 => Just(vec![Does::Lead { contact: 0 }]),
+        1 => Just(vec![Does::Lead { contact: 0 }, Does::Convert { lead: 0 }]),
+    ];
+    let lead = lead.prop_map(move |does| does.into_iter().map(owner));
+    let rest = prop::collection::vec(step(), 0..=most);
+    (first, contacts, lead, rest).prop_map(|(first, contacts, lead, rest)| {
+        std::iter::once(first).chain(contacts).chain(lead).chain(rest).collect()
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let who = prop_oneof![
-        2 => Just(Who::Owner),
+        3 => Just(Who::Owner),
         1 => Just(Who::Admin),
-        1 => Just(Who::Listed),
-        4 => Just(Who::User),
-        1 => Just(Who::Scoped),
-        1 => Just(Who::Unscoped),
+        2 => Just(Who::Listed),
+        7 => Just(Who::User),
+        2 => Just(Who::Scoped),
+        2 => Just(Who::Unscoped),
         1 => Just(Who::Stranger),
     ];
-    let business = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
-    (who, business, does()).prop_map(|(who, business, does)| Step { who, business, does })
+    let business = prop_oneof![14 => Just(0_usize), 1 => Just(1)];
+    (who, business, does()).prop_map(|(who, business, does)| {
+        let does = does.by(who);
+        Step { who, business, does }
+    })
 }
 
 fn does() -> impl Strategy<Value = Does> {
-    let contact = || 0_usize..4;
-    let lead = || 0_usize..2;
+    let contact = contact_index;
     let stale = || prop::bool::weighted(0.1);
-    let points = || prop::collection::btree_set(0_usize..3, 0..3);
     let channel = || 0_usize..2;
     prop_oneof![
-        4 => [points(), points()].prop_map(|points| Does::Create { points }),
+        2 => create(),
         1 => (contact(), stale()).prop_map(|(contact, stale)| Does::Rename { contact, stale }),
-        4 => (contact(), channel(), points(), any::<bool>(), stale()).prop_map(
+        5 => (contact(), channel(), points(), any::<bool>(), stale()).prop_map(
             |(contact, channel, to, other, stale)| Does::Edit { contact, channel, to, other, stale }
         ),
         1 => contact().prop_map(Does::WriteBack),
         2 => (contact(), stale()).prop_map(|(contact, stale)| Does::Delete { contact, stale }),
-        6 => (contact(), at(), [word(), word()], stale())
+        12 => (contact(), at(), [word(), word()], stale())
             .prop_map(|(contact, at, to, stale)| Does::Set { contact, at, to, stale }),
-        2 => (contact(), at(), any::<[bool; 2]>())
+        3 => (contact(), at(), any::<[bool; 2]>())
             .prop_map(|(contact, at, channels)| Does::Withdraw { contact, at, channels }),
-        1 => contact().prop_map(|contact| Does::Lead { contact }),
+        2 => contact().prop_map(|contact| Does::Lead { contact }),
         1 => (lead(), contact()).prop_map(|(lead, contact)| Does::Link { lead, contact }),
         1 => lead().prop_map(|lead| Does::Convert { lead }),
-        2 => contact().prop_map(Does::Get),
+        1 => contact().prop_map(Does::Get),
         1 => Just(Does::List),
-        3 => (channel(), 0_usize..6)
+        4 => (channel(), 0_usize..6)
             .prop_map(|(channel, address)| Does::Search { channel, address }),
         3 => channel().prop_map(|channel| Does::Check { channel }),
-        3 => (0_usize..6).prop_map(Does::Repeat),
+        4 => (0_usize..4).prop_map(Does::Repeat),
         3 => rules().prop_map(Does::Rule),
-        2 => (1_i64..30).prop_map(|hours| Does::Pass { hours }),
+        5 => (1_i64..12).prop_map(|hours| Does::Pass { hours }),
         1 => Just(Does::CutOff),
-        1 => Just(Does::Reconnect),
+        2 => Just(Does::Reconnect),
     ]
+}
+
+fn create() -> impl Strategy<Value = Does> {
+    [points(), points()].prop_map(|points| Does::Create { points })
+}
+
+fn points() -> impl Strategy<Value = BTreeSet<usize>> {
+    prop_oneof![
+        1 => Just(BTreeSet::new()),
+        6 => prop::collection::btree_set(0_usize..3, 1..=2),
+    ]
+}
+
+/// See [`Step::fit`].
+fn contact_index() -> impl Strategy<Value = usize> {
+    prop_oneof![15 => 0_usize..6, 1 => Just(NOBODY)]
+}
+
+fn lead() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(0_usize), 1 => Just(1)]
 }
 
 fn at() -> impl Strategy<Value = At> {
     prop_oneof![
-        8 => Just(At::Menu),
-        3 => Just(At::Api),
-        1 => (0_usize..2).prop_map(At::Lead),
-        1 => (0_usize..2).prop_map(At::LeadContacts),
-        1 => (0_usize..2).prop_map(At::Account),
+        12 => Just(At::Menu),
+        1 => Just(At::Api),
+        3 => lead().prop_map(At::Lead),
+        2 => lead().prop_map(At::LeadContacts),
+        2 => lead().prop_map(At::Account),
         1 => Just(At::Import),
     ]
 }
 
 fn word() -> impl Strategy<Value = Option<(State, Option<i64>)>> {
-    let until = prop::option::of(1_i64..30);
+    let until = prop::option::of(1_i64..12);
     prop_oneof![
-        3 => Just(None),
-        4 => until.prop_map(|hours| Some((State::Granted, hours))),
-        3 => Just(Some((State::Denied, None))),
-        2 => Just(Some((State::NotSet, None))),
+        12 => Just(None),
+        16 => until.prop_map(|hours| Some((State::Granted, hours))),
+        12 => Just(Some((State::Denied, None))),
+        6 => Just(Some((State::NotSet, None))),
         1 => Just(Some((State::Denied, Some(1)))),
     ]
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    let rarely = || prop::bool::weighted(0.25);
+    let rarely = || prop::bool::weighted(0.2);
     (prop::bool::weighted(0.8), any::<bool>(), rarely(), any::<bool>(), rarely(), rarely())
         .prop_map(|(enforced, mask_not_set, regrant, restrictive, admin_demoted, user_listed)| {
             Rules { enforced, mask_not_set, regrant, restrictive, admin_demoted, user_listed }
