@@ -20,6 +20,7 @@ pub mod proxy;
 pub mod raw;
 mod small_disk;
 mod things;
+pub mod writer;
 
 pub use business::{TestBusiness, assign, mask};
 pub use house::{Database, Frozen, House, Plan, Replica};

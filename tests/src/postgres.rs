@@ -158,7 +158,7 @@ impl OwnPostgres {
     fn signal(&self, signal: &str) {
         let postmaster = self.postmaster();
         // The postmaster first: while it is stopped it makes no new ones.
-        kill(signal, &[postmaster.clone()]);
+        kill(signal, std::slice::from_ref(&postmaster));
         let children = format!("/proc/{postmaster}/task/{postmaster}/children");
         let children = std::fs::read_to_string(children).expect("the server's processes");
         let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();

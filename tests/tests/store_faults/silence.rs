@@ -1,0 +1,94 @@
+//! A database that is there and does not answer: stopped on the spot, or behind somebody's lock.
+
+use std::time::Duration;
+
+use sqlx::Executor;
+use tokio::task::JoinSet;
+use yinyom_tests::writer::{
+    Writer, assert_store_unavailable, assert_unavailable_or_late,
+};
+use yinyom_tests::{OwnPostgres, eventually};
+
+use super::{DEADLINE, SESSIONS, World, goes_on};
+
+/// Many more than there are connections.
+const CALLERS: usize = 24;
+
+async fn callers(world: &World) -> Vec<Writer> {
+    let mut callers = Vec::new();
+    for _ in 0..CALLERS {
+        callers.push(world.writer().await);
+    }
+    callers
+}
+
+/// Twice each, so that the second call finds what the first has left; and reads.
+async fn are_refused(callers: Vec<Writer>, deadline: Duration, reads_too: bool) -> Vec<Writer> {
+    let mut at_once = JoinSet::new();
+    for mut caller in callers {
+        at_once.spawn(async move {
+            for _ in 0..2 {
+                let refused = caller.attempt(deadline).await;
+                assert_unavailable_or_late(&refused.expect_err("the database does not answer"));
+            }
+            if reads_too {
+                let refused = caller.read(deadline).await;
+                assert_unavailable_or_late(&refused.expect_err("the database does not answer"));
+            }
+            caller
+        });
+    }
+    at_once.join_all().await
+}
+
+/// What they had open has one outcome, and the pools are what they were.
+async fn recovers(world: &World, mut callers: Vec<Writer>) {
+    for caller in &mut callers {
+        goes_on(caller, 1).await;
+        caller.check().await;
+    }
+    let sessions = async || world.server.sessions("directory", "%").await;
+    eventually(sessions, |sessions| *sessions <= i64::from(SESSIONS)).await;
+    let open = async || world.server.sessions("directory", "idle in transaction%").await;
+    eventually(open, |open| *open == 0).await;
+}
+
+/// The server's own limits do nothing here: it is it who does not run. For longer than a statement may take, so that
+/// connections are given up; the server has room for twice as many as the pools make, since it does not hear of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_frozen_costs_callers_an_answer_and_comes_back() {
+    let world = World::start(OwnPostgres::start(4 * SESSIONS), &["directory"]).await;
+    let mut callers = callers(&world).await;
+    for caller in &mut callers {
+        goes_on(caller, 1).await;
+    }
+    world.server.freeze();
+    for _ in 0..3 {
+        callers = are_refused(callers, Duration::from_secs(1), true).await;
+    }
+    world.server.thaw();
+    recovers(&world, callers).await;
+    world.house.close().await;
+}
+
+/// A lock on what every withdrawal changes: reads go on, and so does all that is about something else. Callers wait
+/// for longer than a statement waits for a lock, so they hear of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_held_for_ever_holds_up_nothing_else() {
+    let world = World::start(OwnPostgres::start(SESSIONS), &["directory"]).await;
+    let mut callers = callers(&world).await;
+    let mut holder = world.server.session("directory").await.unwrap();
+    holder.execute("BEGIN; LOCK TABLE outbox IN SHARE MODE").await.unwrap();
+    let mut first = callers.pop().expect("callers");
+    let refused = first.attempt(DEADLINE).await;
+    assert_store_unavailable(&refused.expect_err("the table is locked"));
+    callers.push(first);
+    callers = are_refused(callers, DEADLINE, false).await;
+    for caller in &mut callers {
+        caller.read(DEADLINE).await.expect("reads wait for no lock");
+    }
+    assert!(world.server.sessions("directory", "%").await <= i64::from(SESSIONS));
+    holder.execute("ROLLBACK").await.unwrap();
+    recovers(&world, callers).await;
+    world.house.close().await;
+}
