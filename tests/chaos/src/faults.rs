@@ -19,7 +19,7 @@ use crate::plan::{Fault, Path, Planned, Replica, Service};
 const AT_ONCE: usize = 3;
 /// A fault waits for the clients to have made their share of the changes, but not for longer than this: with much
 /// broken there may be none.
-const SHARE_WAIT: Duration = Duration::from_secs(3);
+const SHARE_WAIT: Duration = Duration::from_millis(1_500);
 
 /// Carries out the plan while the clients make `changes`; how many faults of each kind there were.
 pub async fn carry_out(

@@ -118,6 +118,15 @@ impl Clients {
         Ok(())
     }
 
+    /// Asks every replica for what `viewer` must not see any more: the moment after a right was taken away is the
+    /// one in which a copy of the rules that is behind would show.
+    pub async fn look_at_once(&self, firm: &Firm, viewer: &Person) -> Result<(), Failure> {
+        let untouched = [Use::Denied, Use::NotSet].map(|kept| firm.of(kept).next());
+        let untouched: Vec<_> = untouched.into_iter().flatten().collect();
+        let at = |replica| self.ask(replica, firm, viewer, &untouched, Question::Several);
+        tokio::try_join!(at(0), at(1), at(2)).map(drop)
+    }
+
     async fn read(
         &self,
         rng: &mut StdRng,
@@ -126,18 +135,27 @@ impl Clients {
         viewer: &Person,
         question: Question,
     ) -> Result<(), Failure> {
-        let count = match question {
-            Question::Several => SEVERAL,
-            Question::List => firm.contacts.len(),
-            Question::Get | Question::Phone | Question::Email => 1,
-        };
         let about: Vec<_> = match question {
             Question::List => firm.contacts.iter().collect(),
-            _ => firm.contacts.choose_multiple(rng, count).collect(),
+            Question::Several => firm.contacts.choose_multiple(rng, SEVERAL).collect(),
+            Question::Get | Question::Phone | Question::Email => {
+                firm.contacts.choose(rng).into_iter().collect()
+            }
         };
+        self.ask(replica, firm, viewer, &about, question).await
+    }
+
+    async fn ask(
+        &self,
+        replica: usize,
+        firm: &Firm,
+        viewer: &Person,
+        about: &[&Contact],
+        question: Question,
+    ) -> Result<(), Failure> {
         let noted: Vec<_> = about.iter().map(|contact| Noted::now(firm, viewer, contact)).collect();
         let line = self.town.lines.directory(replica, &viewer.bearer);
-        let answer = tokio::time::timeout(PATIENCE, ask(line, firm, &about, question)).await;
+        let answer = tokio::time::timeout(PATIENCE, answer(line, firm, about, question)).await;
         match answer {
             Ok(Ok(contacts)) => {
                 self.reads.answered.fetch_add(1, Ordering::Relaxed);
@@ -213,7 +231,7 @@ impl Clients {
     }
 }
 
-async fn ask(
+async fn answer(
     line: Line,
     firm: &Firm,
     about: &[&Contact],

@@ -39,6 +39,14 @@ impl<'a> Rule<'a> {
         }
     }
 
+    /// Who sees less by it.
+    fn concerns(self, firm: &'a Firm) -> &'a Person {
+        match self {
+            Self::Enforcement | Self::NotSet => &firm.user,
+            Self::Listed(person) | Self::Admin(person) | Self::Member(person) => person,
+        }
+    }
+
     /// Its name in the journal, and the word for it while it hides more, or less. As the database tells them.
     fn words(self, hides: bool) -> (String, String) {
         let (name, on) = match self {
@@ -197,6 +205,7 @@ impl Clients {
         if hides {
             fact.stands();
             at_once.map(|time| self.took(time));
+            self.look_at_once(firm, rule.concerns(firm)).await?;
         }
         Ok(())
     }
