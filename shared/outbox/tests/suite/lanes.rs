@@ -1,5 +1,6 @@
 //! Nobody waits for somebody else's backlog.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -8,6 +9,7 @@ use yinyom_outbox::{GRACE, RelayConfig, TaskLease};
 use yinyom_testkit::TestDb;
 
 use crate::MIGRATIONS;
+use crate::receiver::Delivery;
 use crate::world::{World, ids, quick};
 
 /// With a single worker, so that the order of turns is seen.
@@ -30,6 +32,56 @@ async fn a_business_with_much_does_not_delay_another_ones_single_change(db: Test
     for business in businesses {
         assert_eq!(world.waiting(business).await, (0, 0));
     }
+}
+
+/// How many other deliveries come in before one for which `wanted` holds.
+async fn turns_before(world: &mut World, wanted: impl Fn(&Delivery) -> bool) -> usize {
+    let others = Cell::new(0);
+    let count = |delivery: &Delivery| {
+        let it = wanted(delivery);
+        others.set(others.get() + usize::from(!it));
+        it
+    };
+    world.delivery(count).await;
+    others.get()
+}
+
+/// With one worker a lane. However much waits, a turn of it is as long as any: what is looked for costs no more, and
+/// what comes meanwhile is next, whether it was woken here or left behind by a replica that died.
+async fn two_hundred_thousand_changes_delay_nobody(db: TestDb) {
+    /// Of 400.
+    const FEW: usize = 8;
+    let mut world = World::new(db).await;
+    let (huge, small) = (BusinessId::generate(), BusinessId::generate());
+    for _ in 0..40 {
+        world.bulk(huge, &ids::<Uuid>(1_000), 5).await;
+    }
+    world.let_pass(GRACE);
+    let relay = world.relay(RelayConfig { live: 1, catch_up: 1, ..quick() });
+    world.delivery(|d| d.business == huge).await;
+
+    let [woken, left, own] = ids::<Uuid>(3)[..] else { panic!("three") };
+    world.deliveries();
+    world.commit(small, &[woken]).await;
+    relay.handle.wake(small, [woken]);
+    let turns = turns_before(&mut world, |d| d.events == [(woken, 1)]).await;
+    assert!(turns <= FEW, "a change that was woken came after {turns} turns");
+
+    world.commit(small, &[left]).await;
+    world.deliveries();
+    world.let_pass(GRACE);
+    let turns = turns_before(&mut world, |d| d.events == [(left, 1)]).await;
+    assert!(turns <= FEW, "a change that was left behind came after {turns} turns");
+
+    world.deliveries();
+    world.commit(huge, &[own]).await;
+    relay.handle.wake(huge, [own]);
+    let turns = turns_before(&mut world, |d| d.events == [(own, 1)]).await;
+    assert!(turns <= FEW, "a change of the business itself came after {turns} turns");
+
+    let (waiting, _) = world.waiting(huge).await;
+    assert!(waiting > 100_000, "all this while the backlog was there");
+    relay.stop().await;
 }
 
 async fn what_is_committed_now_does_not_wait_for_the_backlog(db: TestDb) {
@@ -108,6 +160,7 @@ async fn one_replica_holds_a_lease_until_it_ends_or_is_given_back(db: TestDb) {
 
 yinyom_testkit::both_databases!(MIGRATIONS =>
     a_business_with_much_does_not_delay_another_ones_single_change,
+    two_hundred_thousand_changes_delay_nobody,
     what_is_committed_now_does_not_wait_for_the_backlog,
     the_backlog_does_not_wait_for_what_is_committed_now,
     more_than_a_wake_up_holds_arrives_all_the_same,
