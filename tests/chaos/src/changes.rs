@@ -221,15 +221,12 @@ pub fn set_request(contact: &Contact, row: &Row) -> dir::SetContactConsentsReque
         contact: contact.name.clone(),
         surface: types::Surface::Contacts.into(),
         assignments: assignments.collect(),
-        evidence: evidence(row),
+        evidence: Some(evidence(row)),
         ..Default::default()
     }
 }
 
 /// Evidence that carries the mark.
-pub fn evidence(row: &Row) -> Option<yinyom_proto::types::v1::Evidence> {
-    Some(yinyom_proto::types::v1::Evidence {
-        notice_version: row.mark.clone(),
-        ..Default::default()
-    })
+pub fn evidence(row: &Row) -> yinyom_proto::types::v1::Evidence {
+    yinyom_proto::types::v1::Evidence { notice_version: row.mark.clone(), ..Default::default() }
 }

@@ -28,7 +28,9 @@ const CALLERS: &str = r#"{
     "operators": ["vendor"],
     "services": [
         {"name": "directory", "businesses": "*", "rpcs": [
-            "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges"]},
+            "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
+            "/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
+        {"name": "settings", "businesses": "*", "rpcs": ["/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
         {"name": "manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
         {"name": "dashboard", "businesses": "*", "rpcs": ["*"]}
     ]
@@ -100,14 +102,14 @@ impl House {
             ("YINYOM_AUDIENCE", AUDIENCE.to_owned()),
             ("YINYOM_CALLERS_FILE", file("callers.json")),
             ("YINYOM_MASTER_KEY_FILE", file(&format!("{}.key", service.name()))),
+            ("YINYOM_TOKEN_FILE", file(&format!("{}.token", service.name()))),
             ("YINYOM_LOG", "info".to_owned()),
         ];
         if service != Service::Settings {
             let to = self.link(Path::Settings(replica)).address;
             environment.push(("YINYOM_SETTINGS_ENDPOINT", format!("http://{to}")));
-            environment.push(("YINYOM_TOKEN_FILE", file(&format!("{}.token", service.name()))));
         }
-        if service == Service::Directory {
+        if service != Service::Manager {
             let to = self.link(Path::Manager(replica)).address;
             environment.push(("YINYOM_MANAGER_ENDPOINT", format!("http://{to}")));
         }

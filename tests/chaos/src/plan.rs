@@ -59,7 +59,7 @@ pub enum Path {
     Database(Replica),
     /// A directory's or a manager's to settings.
     Settings(Replica),
-    /// A directory's to the manager.
+    /// A directory's or a settings' to the manager.
     Manager(Replica),
     /// The clients' to a replica.
     Client(Replica),
@@ -71,7 +71,9 @@ impl Path {
         for replica in Replica::all() {
             paths.push(Self::Database(replica));
             match replica.service {
-                Service::Settings => paths.push(Self::Client(replica)),
+                Service::Settings => {
+                    paths.extend([Self::Manager(replica), Self::Client(replica)]);
+                }
                 Service::Manager => paths.push(Self::Settings(replica)),
                 Service::Directory => {
                     paths.extend([

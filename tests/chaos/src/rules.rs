@@ -88,7 +88,7 @@ impl Message {
                         not_set_visibility: masked.into(),
                         ..Default::default()
                     }),
-                    update_mask: mask(path),
+                    update_mask: Some(mask(path)),
                     request_id,
                 })
             }
@@ -101,10 +101,10 @@ impl Message {
                 }
             }
             Rule::Admin(person) => {
-                let role = if hides { Role::User } else { Role::Admin };
+                let new = if hides { Role::User } else { Role::Admin };
                 let name = person.name.clone();
-                let member = set::Member { name, role: role.into(), ..Default::default() };
-                let (member, update_mask) = (Some(member), mask("role"));
+                let member = Some(set::Member { name, role: new.into(), ..Default::default() });
+                let update_mask = Some(mask("role"));
                 Self::Role(set::UpdateMemberRequest { member, update_mask, request_id })
             }
             Rule::Member(person) if hides => {
@@ -152,8 +152,8 @@ impl Message {
     }
 }
 
-fn mask(path: &str) -> Option<prost_types::FieldMask> {
-    Some(prost_types::FieldMask { paths: vec![path.to_owned()] })
+fn mask(path: &str) -> prost_types::FieldMask {
+    prost_types::FieldMask { paths: vec![path.to_owned()] }
 }
 
 impl Clients {
@@ -204,7 +204,9 @@ impl Clients {
         let at_once = self.rule(rng, firm, rule.words(hides), &message).await?;
         if hides {
             fact.stands();
-            at_once.map(|time| self.took(time));
+            if let Some(time) = at_once {
+                self.took(time);
+            }
             self.look_at_once(firm, rule.concerns(firm)).await?;
         }
         Ok(())

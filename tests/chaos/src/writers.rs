@@ -1,7 +1,6 @@
 //! Clients that change consent, all at once and of the same contacts.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -36,12 +35,12 @@ impl Clients {
         while self.going() {
             let firm = self.town.firms.choose(rng).ok_or(Failure::GivenUp)?;
             let change = match rng.random_range(0..100) {
-                0..42 => self.say(firm, moving(self, firm, rng), rng),
-                42..64 => self.withdraw(firm, moving(self, firm, rng), rng),
+                0..42 => Some(self.say(firm, moving(self, firm, rng), rng)),
+                42..64 => Some(self.withdraw(firm, moving(self, firm, rng), rng)),
                 64..73 => self.contest(firm, rng),
-                73..79 => self.batch(firm, rng),
-                79..85 => self.false_surface(firm, moving(self, firm, rng), rng),
-                85..88 => self.create(firm),
+                73..79 => Some(self.batch(firm, rng)),
+                79..85 => Some(self.false_surface(firm, moving(self, firm, rng), rng)),
+                85..88 => Some(self.create(firm)),
                 88..95 => {
                     let before: Option<&Remembered<'_>> = remembered.iter().choose(rng);
                     if let Some(before) = before {
@@ -67,21 +66,14 @@ impl Clients {
     }
 
     /// The owner says anything.
-    #[expect(clippy::unnecessary_wraps, reason = "as its siblings")]
-    fn say<'a>(&self, firm: &'a Firm, on: &'a Contact, rng: &mut StdRng) -> Option<Change<'a>> {
+    fn say<'a>(&self, firm: &'a Firm, on: &'a Contact, rng: &mut StdRng) -> Change<'a> {
         let row = self.words(on, rng);
         let message = Message::Set(identified(set_request(on, &row)));
-        Some(Change { who: &firm.owner, message, rows: vec![(on, row)], expect: Expect::Any })
+        Change { who: &firm.owner, message, rows: vec![(on, row)], expect: Expect::Any }
     }
 
     /// Anybody says no.
-    #[expect(clippy::unnecessary_wraps, reason = "as its siblings")]
-    fn withdraw<'a>(
-        &self,
-        firm: &'a Firm,
-        on: &'a Contact,
-        rng: &mut StdRng,
-    ) -> Option<Change<'a>> {
+    fn withdraw<'a>(&self, firm: &'a Firm, on: &'a Contact, rng: &mut StdRng) -> Change<'a> {
         let people = [&firm.owner, &firm.listed, &firm.admin, &firm.user, &firm.service];
         let who = people[rng.random_range(0..people.len())];
         let by_service = who.name.is_empty();
@@ -93,11 +85,11 @@ impl Clients {
             contact: on.name.clone(),
             channels: channels.map(|(channel, _)| channel.into()).collect(),
             surface: surface.into(),
-            evidence: evidence(&row),
+            evidence: Some(evidence(&row)),
             request_id: Uuid::new_v4().to_string(),
             ..Default::default()
         });
-        Some(Change { who, message, rows: vec![(on, row)], expect: Expect::Taken })
+        Change { who, message, rows: vec![(on, row)], expect: Expect::Taken }
     }
 
     /// Somebody who may not lift a mask says anything, or the owner says yes for a moment.
@@ -120,7 +112,7 @@ impl Clients {
     }
 
     /// The owner says anything of several at once.
-    fn batch<'a>(&self, firm: &'a Firm, rng: &mut StdRng) -> Option<Change<'a>> {
+    fn batch<'a>(&self, firm: &'a Firm, rng: &mut StdRng) -> Change<'a> {
         let count = rng.random_range(2..6);
         let on = firm.of(Use::Moving).choose_multiple(rng, count);
         let rows: Vec<_> =
@@ -130,32 +122,25 @@ impl Clients {
             requests: rows.iter().map(|(contact, row)| set_request(contact, row)).collect(),
             request_id: Uuid::new_v4().to_string(),
         });
-        Some(Change { who: &firm.owner, message, rows, expect: Expect::Any })
+        Change { who: &firm.owner, message, rows, expect: Expect::Any }
     }
 
     /// The owner names the page of a lead that the contact has nothing to do with.
-    #[expect(clippy::unnecessary_wraps, reason = "as its siblings")]
-    fn false_surface<'a>(
-        &self,
-        firm: &'a Firm,
-        on: &'a Contact,
-        rng: &mut StdRng,
-    ) -> Option<Change<'a>> {
+    fn false_surface<'a>(&self, firm: &'a Firm, on: &'a Contact, rng: &mut StdRng) -> Change<'a> {
         let row = self.words(on, rng);
         let message = Message::Set(dir::SetContactConsentsRequest {
             surface: types::Surface::LeadContacts.into(),
             lead: format!("{}/leads/{}", firm.name, Uuid::new_v4()),
             ..identified(set_request(on, &row))
         });
-        Some(Change { who: &firm.owner, message, rows: vec![(on, row)], expect: Expect::Refused })
+        Change { who: &firm.owner, message, rows: vec![(on, row)], expect: Expect::Refused }
     }
 
     /// The owner makes a contact that nobody else touches.
-    #[expect(clippy::unnecessary_wraps, reason = "as its siblings")]
-    fn create<'a>(&self, firm: &'a Firm) -> Option<Change<'a>> {
+    fn create<'a>(&self, firm: &'a Firm) -> Change<'a> {
         let row = self.row(Uuid::nil());
         let message = Message::Create(create_request(firm, &row.mark, "", ""));
-        Some(Change { who: &firm.owner, message, rows: Vec::new(), expect: Expect::Taken })
+        Change { who: &firm.owner, message, rows: Vec::new(), expect: Expect::Taken }
     }
 
     /// Somebody takes the id of an earlier request for another one.
@@ -251,6 +236,3 @@ fn create_request(firm: &Firm, mark: &str, phone: &str, email: &str) -> dir::Cre
         request_id: Uuid::new_v4().to_string(),
     }
 }
-
-/// How long a writer may still be at its last change.
-pub const LAST_CHANGE: Duration = Duration::from_secs(120);
