@@ -215,17 +215,17 @@ pub const NOBODY: usize = 1_000;
 impl Step {
     /// The same of one of as many contacts as there are, or of nobody.
     pub fn fit(mut self, contacts: usize) -> Self {
-        let named = match &mut self.does {
-            Does::Rename { contact, .. }
-            | Does::Edit { contact, .. }
-            | Does::WriteBack(contact)
-            | Does::Delete { contact, .. }
-            | Does::Set { contact, .. }
-            | Does::Withdraw { contact, .. }
-            | Does::Lead { contact }
-            | Does::Link { contact, .. }
-            | Does::Get(contact) => contact,
-            _ => return self,
+        let (Does::Rename { contact: named, .. }
+        | Does::Edit { contact: named, .. }
+        | Does::WriteBack(named)
+        | Does::Delete { contact: named, .. }
+        | Does::Set { contact: named, .. }
+        | Does::Withdraw { contact: named, .. }
+        | Does::Lead { contact: named }
+        | Does::Link { contact: named, .. }
+        | Does::Get(named)) = &mut self.does
+        else {
+            return self;
         };
         if *named != NOBODY && contacts > 0 {
             *named %= contacts;
