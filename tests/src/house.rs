@@ -34,7 +34,10 @@ const CALLERS: &str = r#"{
     "operators": ["vendor"],
     "services": [
         {"name": "contact-directory", "businesses": "*", "rpcs": [
-            "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges"]},
+            "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
+            "/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
+        {"name": "consent-settings", "businesses": "*", "rpcs": [
+            "/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
         {"name": "consent-manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
         {"name": "mailer", "businesses": "*", "rpcs": ["*"], "scopes": ["addresses.read"]},
         {"name": "dashboard", "businesses": "*", "rpcs": ["*"]},
@@ -137,7 +140,10 @@ impl House {
         for i in 0..plan.directories {
             wires.push(wire(i, &to_settings).await);
         }
-        let settings = settings(parts(0));
+        let settings = {
+            let upstream = (tokens.source("consent-settings"), endpoint(to_managers[0]));
+            settings(parts(0), upstream)
+        };
         let of_settings: Vec<_> = each(at_settings, |_| Arc::clone(&settings));
         let manager = {
             let upstream = (tokens.source("consent-manager"), endpoint(to_settings[0]));
@@ -204,14 +210,16 @@ struct Parts {
     clock: SharedClock,
 }
 
-fn settings(parts: Parts) -> Arc<Serve> {
+fn settings(parts: Parts, (source, manager): (TokenSource, String)) -> Arc<Serve> {
     Arc::new(move |start: Start| {
-        let parts = parts.clone();
+        let (parts, source, manager) = (parts.clone(), source.clone(), manager.clone());
         async move {
+            let manager = connect(&ClientConfig::new(manager), source).expect("an endpoint");
             let app = consent_settings::App::open(consent_settings::Parts {
                 database: parts.database,
                 masters: parts.masters,
                 authenticator: parts.authenticator,
+                manager,
                 server: ServerConfig::default(),
                 clock: parts.clock,
             });

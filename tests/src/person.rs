@@ -8,6 +8,7 @@ use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::directory::v1::import_service_client::ImportServiceClient;
 use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
+use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
@@ -32,6 +33,7 @@ pub struct Person {
     pub consents: ConsentServiceClient<Wire>,
     pub imports: ImportServiceClient<Wire>,
     pub outbox: OutboxServiceClient<Wire>,
+    pub audit: AuditServiceClient<Wire>,
     pub ledger: LedgerServiceClient<Wire>,
     pub reports: ReportServiceClient<Wire>,
 }
@@ -67,6 +69,7 @@ impl Person {
             consents: ConsentServiceClient::new(to_directory()),
             imports: ImportServiceClient::new(to_directory()),
             outbox: OutboxServiceClient::new(to_directory()),
+            audit: AuditServiceClient::new(to_manager()),
             ledger: LedgerServiceClient::new(to_manager()),
             reports: ReportServiceClient::new(to_manager()),
         }

@@ -3,6 +3,9 @@
 
 use yinyom_identity::{Businesses, CallerTable, CallerTableError, ServiceEntry, ServiceScope};
 
+/// The own name of settings.
+pub const SETTINGS: &str = "consent-settings";
+
 /// The directory's own name.
 pub const DIRECTORY: &str = "contact-directory";
 
@@ -22,6 +25,7 @@ pub const HELPDESK: &str = "helpdesk";
 pub fn table() -> Result<CallerTable, CallerTableError> {
     const POLICY: &str = "/yinyom.settings.v1.PolicyService/*";
     const RECORD: &str = "/yinyom.manager.v1.LedgerService/RecordConsentChanges";
+    const AUDIT: &str = "/yinyom.manager.v1.AuditService/RecordAuditEvents";
     const CONTACTS: [&str; 5] = [
         "/yinyom.directory.v1.ContactService/*",
         "/yinyom.directory.v1.LeadService/*",
@@ -30,7 +34,8 @@ pub fn table() -> Result<CallerTable, CallerTableError> {
         "/yinyom.directory.v1.ImportService/*",
     ];
     let services = vec![
-        entry(DIRECTORY, &[POLICY, RECORD], &[]),
+        entry(SETTINGS, &[AUDIT], &[]),
+        entry(DIRECTORY, &[POLICY, RECORD, AUDIT], &[]),
         entry(MANAGER, &[POLICY], &[]),
         entry(CAMPAIGNS, &CONTACTS, &[ServiceScope::AddressesRead]),
         entry(HELPDESK, &CONTACTS, &[]),

@@ -15,7 +15,7 @@ use yinyom_policy::{Policies, PoliciesConfig, RemoteSource};
 use yinyom_process::{ConfigError, Transport};
 use yinyom_rpc::{ClientConfig, Connection, Incoming, ServeError, ServerConfig};
 
-use crate::callers::{self, DIRECTORY, MANAGER};
+use crate::callers::{self, DIRECTORY, MANAGER, SETTINGS};
 use crate::data_dir::{AUDIENCE, DataDir, DataDirError, ISSUER, Keeper};
 use crate::facts::{Addresses, url};
 
@@ -111,6 +111,7 @@ impl Services {
             database: data.database(Keeper::Settings),
             masters: settings,
             authenticator: wiring.authenticator()?,
+            manager: wiring.connect(&wiring.addresses.manager, SETTINGS)?,
             server: server(),
             clock: SharedClock::clone(clock),
         });

@@ -33,6 +33,7 @@ impl Api {
             id,
             fingerprint: self.fingerprints.digest(call.rpc(), &[&message.encode_to_vec()]),
         });
-        Asker { caller: call.caller().clone(), rpc: call.rpc(), once }
+        let call_id = call.request_id().to_owned();
+        Asker { caller: call.caller().clone(), rpc: call.rpc(), call_id, once }
     }
 }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use yinyom_audit::{AuditSink, OUTBOX};
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
+use yinyom_outbox::{Relay, RelayConfig};
 use yinyom_privacy::MasterKeys;
 use yinyom_proto::settings::v1::business_service_server::BusinessServiceServer;
 use yinyom_proto::settings::v1::consent_settings_service_server::ConsentSettingsServiceServer;
 use yinyom_proto::settings::v1::policy_service_server::PolicyServiceServer;
-use yinyom_rpc::{Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Connection, Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -32,6 +34,8 @@ pub struct Parts {
     pub database: DbConfig,
     pub masters: MasterKeys,
     pub authenticator: Arc<Authenticator>,
+    /// The audit record's side of the outbox.
+    pub manager: Connection,
     pub server: ServerConfig,
     pub clock: SharedClock,
 }
@@ -48,6 +52,7 @@ pub enum StartError {
 /// A replica, ready to listen.
 pub struct App {
     commands: Commands,
+    audit: Relay<AuditSink>,
     server: Server,
     db: Db,
 }
@@ -58,7 +63,11 @@ impl App {
         let db = Db::connect(&parts.database, &MIGRATIONS).await?;
         let now = parts.clock.now().as_microsecond();
         let key = key::load_or_create(&db, &parts.masters, now).await?;
-        let commands = Commands::new(db.clone(), parts.clock, &key);
+        let (sink, clock) = (AuditSink::new(parts.manager), SharedClock::clone(&parts.clock));
+        // A change may be of a thousand members.
+        let config = RelayConfig { batch: 100, live: 2, catch_up: 1, ..RelayConfig::default() };
+        let audit = Relay::of(OUTBOX, db.clone(), sink, clock, config);
+        let commands = Commands::new(db.clone(), parts.clock, &key, audit.handle());
         let api = Arc::new(Api::new(commands.clone(), &key));
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
@@ -73,7 +82,7 @@ impl App {
                 .add_service(
                     PolicyServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
                 );
-        Ok(Self { commands, server, db })
+        Ok(Self { commands, audit, server, db })
     }
 
     /// The use cases, for who loads a demo without a network in between.
@@ -82,7 +91,7 @@ impl App {
     }
 
     /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes
-    /// the database.
+    /// the database. Meanwhile it relays changes to the audit record.
     pub async fn serve(
         self,
         incoming: impl Into<Incoming>,
@@ -96,10 +105,15 @@ impl App {
     where
         F: Future<Output = Result<(), ServeError>>,
     {
+        let after = CancellationToken::new();
+        let audit = tokio::spawn(self.audit.run(after.clone()));
         let served = tokio::select! {
             served = serve(self.server) => served,
             () = keep_tidy(&self.commands) => Ok(()),
         };
+        // What the last calls committed still goes out, or waits on disk.
+        after.cancel();
+        let _ = audit.await;
         self.db.close().await;
         served
     }

@@ -2,7 +2,7 @@
 //!
 //! A read opens a read, asks whether the caller is still a member, and loads. A change is one unit of
 //! work (`unit`): lock the business, load who asks, recognise a repeated request, ask `domain`,
-//! save, give the policy its revision; and after the commit, if a right was taken away, wait until
+//! save, tell the audit record, give the policy its revision; and after the commit, if a right was taken away, wait until
 //! nobody can use it any more ([`leases`]).
 //!
 //! No protobuf and no SQL here.
@@ -22,6 +22,7 @@ mod viewers;
 use yinyom_db::{Db, Tx};
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{BusinessId, RequestId, Scope, SharedClock};
+use yinyom_outbox::RelayHandle;
 use yinyom_privacy::{DataKey, TokenSealer};
 
 pub use businesses::Founded;
@@ -40,6 +41,7 @@ pub struct Commands {
     clock: SharedClock,
     leases: Leases,
     pages: TokenSealer,
+    audit: RelayHandle,
 }
 
 /// Who asks for a change, and what a repetition of it is recognised by.
@@ -48,6 +50,8 @@ pub struct Asker {
     pub caller: Caller,
     /// The method's path.
     pub rpc: &'static str,
+    /// The call's `x-request-id`.
+    pub call_id: String,
     /// Absent if the caller gave no request id.
     pub once: Option<Once>,
 }
@@ -62,10 +66,16 @@ pub struct Once {
 }
 
 impl Commands {
-    /// Use cases over `db`. `key` is the service's own; page tokens are sealed under it.
-    pub fn new(db: Db, clock: SharedClock, key: &DataKey) -> Self {
+    /// Use cases over `db`. `key` is the service's own; page tokens are sealed under it. `audit` relays what was
+    /// changed.
+    pub fn new(db: Db, clock: SharedClock, key: &DataKey, audit: RelayHandle) -> Self {
         let leases = Leases::new(db.clone(), SharedClock::clone(&clock));
-        Self { db, clock, leases, pages: TokenSealer::new(key) }
+        Self { db, clock, leases, pages: TokenSealer::new(key), audit }
+    }
+
+    /// Sends committed changes of `business` on their way to the audit record at once.
+    fn publish(&self, business: BusinessId) {
+        self.audit.wake(business, [yinyom_audit::stream(business)]);
     }
 
     /// The leases on the rules.

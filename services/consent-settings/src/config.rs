@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{ConfigError, KeyArgs, LogArgs, TlsArgs, TokenArgs};
+use yinyom_process::{CallArgs, ConfigError, KeyArgs, LogArgs, TlsArgs, TokenArgs, Transport};
 use yinyom_rpc::ServerConfig;
 
 use crate::app::{App, Parts};
@@ -22,10 +22,16 @@ pub struct Config {
     #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7071")]
     pub listen: SocketAddr,
 
+    /// Where consent-manager serves: `https://host:port`; `http://…` on loopback
+    #[arg(long, env = "YINYOM_MANAGER_ENDPOINT")]
+    pub manager_endpoint: String,
+
     #[command(flatten)]
     pub tokens: TokenArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub calls: CallArgs,
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
@@ -34,11 +40,17 @@ pub struct Config {
 
 impl Config {
     /// Reads the files, into what [`crate::App::open`] takes. Needs a running tokio runtime.
-    pub async fn parts(&self, clock: SharedClock) -> Result<Parts, ConfigError> {
+    pub async fn parts(
+        &self,
+        transport: &Transport,
+        clock: SharedClock,
+    ) -> Result<Parts, ConfigError> {
+        let own = SharedClock::clone(&clock);
         Ok(Parts {
             database: DbConfig::new(self.database_url.clone()),
             masters: self.keys.masters()?,
             authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
+            manager: self.calls.connect(transport, &self.manager_endpoint, own)?,
             server: ServerConfig::default(),
             clock,
         })
@@ -50,7 +62,7 @@ impl Config {
         yinyom_process::run(&telemetry, async |stop| {
             let transport = self.tls.open()?;
             transport.admit(self.listen)?;
-            let parts = self.parts(Arc::new(SystemClock)).await?;
+            let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
             let app = App::open(parts).await?;
             let (incoming, address) = transport.listen(self.listen).await?;
             tracing::info!(%address, tls = transport.serves_tls(), "serving");

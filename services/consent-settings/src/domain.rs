@@ -6,6 +6,7 @@
 
 mod actor;
 mod business;
+pub mod changes;
 mod effect;
 mod lease;
 mod member;

@@ -161,9 +161,28 @@ pub struct PeerArgs {
     #[arg(long, env = "YINYOM_SETTINGS_ENDPOINT")]
     pub settings_endpoint: String,
 
+    #[command(flatten)]
+    pub calls: CallArgs,
+}
+
+/// Who a service is when it calls anybody.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CallArgs {
     /// File with the token for our own calls; it is read again before it gets old
     #[arg(long, env = "YINYOM_TOKEN_FILE")]
     pub token_file: PathBuf,
+}
+
+impl CallArgs {
+    /// A connection to `endpoint` as this service. Needs a running tokio runtime.
+    pub fn connect(
+        &self,
+        transport: &Transport,
+        endpoint: &str,
+        clock: SharedClock,
+    ) -> Result<Connection, ConfigError> {
+        transport.connect(endpoint, TokenSource::file(&self.token_file, clock))
+    }
 }
 
 impl PeerArgs {
@@ -174,7 +193,7 @@ impl PeerArgs {
         endpoint: &str,
         clock: SharedClock,
     ) -> Result<Connection, ConfigError> {
-        transport.connect(endpoint, TokenSource::file(&self.token_file, clock))
+        self.calls.connect(transport, endpoint, clock)
     }
 
     /// The rules of businesses, as settings has them. Whoever calls this keeps the lease.

@@ -9,7 +9,7 @@ mod key_url;
 mod life;
 mod transport;
 
-pub use args::{ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
+pub use args::{CallArgs, ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
 pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;
 pub use transport::{CallTlsArgs, Demand, TlsArgs, Transport};

@@ -4,12 +4,15 @@ use uuid::Uuid;
 use yinyom_db::Tx;
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{BusinessId, MemberId};
+use yinyom_policy::Rules;
 
 use super::pages::List;
 use super::record::Record;
 use super::unit::{Outcome, settle};
 use super::{Asker, CommandError, Commands, Page, PageAsked};
-use crate::domain::{Business, BusinessPatch, Effect, Member, NewBusiness, Refusal, Settings};
+use crate::domain::{
+    Actor, Business, BusinessPatch, Effect, Member, NewBusiness, Refusal, Settings, changes,
+};
 use crate::store::{businesses, members, settings};
 
 /// A new business and its first owner, who may be gone when a request is repeated.
@@ -48,6 +51,10 @@ impl Commands {
                 }
                 tx.enter(scope);
                 insert(&mut tx, &business, &owner).await?;
+                let mut told = changes::of_business(None, &business);
+                told.extend(changes::of_rules(None, Rules::INITIAL));
+                told.extend(changes::of_member(None, Some(&owner)));
+                asker.tell(&mut tx, &Actor::Operator, told, now).await?;
                 let made = vec![id.uuid(), owner.id.uuid()];
                 let record = Record { made, settles_at: None };
                 asker.finish(&mut tx, None, &record).await?;
@@ -55,7 +62,10 @@ impl Commands {
             })
             .await?;
         match outcome {
-            Outcome::Fresh(founded) => Ok(founded),
+            Outcome::Fresh(founded) => {
+                self.publish(id);
+                Ok(founded)
+            }
             Outcome::Repeated(record) => self.founded(&caller, &record).await,
         }
     }
@@ -110,7 +120,8 @@ impl Commands {
                 unit.business.etag().check(&etag)?;
                 let (after, effect) = unit.business.edited(&unit.actor, patch, unit.now)?;
                 businesses::update(&mut unit.tx, &after).await?;
-                Ok(unit.did(after, effect))
+                let told = changes::of_business(Some(&unit.business), &after);
+                Ok(unit.did(after, effect, told))
             })
             .await?;
         match outcome {

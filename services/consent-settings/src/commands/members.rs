@@ -7,7 +7,7 @@ use yinyom_kernel::{BusinessId, InvalidInput, MemberId, Text};
 use super::pages::List;
 use super::unit::Outcome;
 use super::{Asker, CommandError, Commands, Page, PageAsked};
-use crate::domain::{Effect, Member, MemberPatch, NewMember, Refusal, transfer};
+use crate::domain::{Actor, Effect, Member, MemberPatch, NewMember, Refusal, changes, transfer};
 use crate::store::members;
 
 /// The new owner and the old one, who may be gone when a request is repeated.
@@ -33,7 +33,8 @@ impl Commands {
                     return Err(Refusal::MemberExists.into());
                 }
                 let id = member.id.uuid();
-                Ok(unit.did(member, Effect::Gives).made(id))
+                let told = changes::of_member(None, Some(&member));
+                Ok(unit.did(member, Effect::Gives, told).made(id))
             })
             .await?;
         match outcome {
@@ -85,7 +86,8 @@ impl Commands {
                 before.etag().check(&etag)?;
                 let (after, effect) = before.edited(&unit.actor, patch, unit.now)?;
                 members::update(&mut unit.tx, &after).await?;
-                Ok(unit.did(after, effect))
+                let told = changes::of_member(Some(&before), Some(&after));
+                Ok(unit.did(after, effect, told))
             })
             .await?;
         match outcome {
@@ -106,7 +108,8 @@ impl Commands {
             member.etag().check(&etag)?;
             member.may_be_removed_by(&unit.actor)?;
             members::delete(&mut unit.tx, id).await?;
-            Ok(unit.did((), Effect::Takes))
+            let told = changes::of_member(Some(&member), None);
+            Ok(unit.did((), Effect::Takes, told))
         })
         .await
         .map(drop)
@@ -129,9 +132,13 @@ impl Commands {
                 // In this order: the index allows one owner at any moment.
                 members::update(&mut unit.tx, &previous).await?;
                 members::update(&mut unit.tx, &new).await?;
+                let mut told = changes::of_member(Some(&heir), Some(&new));
+                if let Actor::Member(owner) = &unit.actor {
+                    told.extend(changes::of_member(Some(owner), Some(&previous)));
+                }
                 let transferred =
                     Transferred { new_owner: Some(new), previous_owner: Some(previous) };
-                Ok(unit.did(transferred, Effect::Takes))
+                Ok(unit.did(transferred, Effect::Takes, told))
             })
             .await?;
         match outcome {

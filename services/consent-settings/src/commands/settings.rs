@@ -5,7 +5,7 @@ use yinyom_kernel::BusinessId;
 
 use super::unit::Outcome;
 use super::{Asker, CommandError, Commands};
-use crate::domain::{RulesPatch, Settings};
+use crate::domain::{RulesPatch, Settings, changes};
 use crate::store::settings;
 
 impl Commands {
@@ -35,7 +35,8 @@ impl Commands {
                 let plan = unit.business.plan;
                 let (after, effect) = before.edited(&unit.actor, plan, patch, unit.now)?;
                 settings::save(&mut unit.tx, &after).await?;
-                Ok(unit.did(after, effect))
+                let told = changes::of_rules(Some(before.rules), after.rules);
+                Ok(unit.did(after, effect, told))
             })
             .await?;
         match outcome {

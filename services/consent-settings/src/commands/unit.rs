@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use uuid::Uuid;
+use yinyom_audit::{Act, FieldChange, What, append};
 use yinyom_db::Tx;
 use yinyom_db::idempotency::{self, Attempt, Key};
-use yinyom_identity::NotFound;
+use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::BusinessId;
 
 use super::record::Record;
@@ -31,12 +32,13 @@ pub(super) struct Did<T> {
     value: T,
     made: Vec<Uuid>,
     effect: Effect,
+    changes: Vec<FieldChange>,
 }
 
 impl Unit {
-    /// Ends the work well.
-    pub(super) fn did<T>(self, value: T, effect: Effect) -> Did<T> {
-        Did { unit: self, value, made: Vec::new(), effect }
+    /// Ends the work well. `changes` is what the audit record tells of it: nothing, if nothing changed.
+    pub(super) fn did<T>(self, value: T, effect: Effect, changes: Vec<FieldChange>) -> Did<T> {
+        Did { unit: self, value, made: Vec::new(), effect, changes }
     }
 }
 
@@ -82,6 +84,39 @@ impl Asker {
         }
     }
 
+    /// Puts what `actor` changed on its way to the audit record, as one event.
+    pub(super) async fn tell(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        changes: Vec<FieldChange>,
+        now: Timestamp,
+    ) -> Result<(), CommandError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let actor = match (actor, &self.caller) {
+            (Actor::Member(member), _) => {
+                yinyom_audit::Actor::Member { member: member.id, role: Some(member.role) }
+            }
+            (_, Caller::Service(service)) => {
+                yinyom_audit::Actor::Service { name: service.name.clone() }
+            }
+            (_, Caller::Operator { name }) => yinyom_audit::Actor::Operator { name: name.clone() },
+            (_, Caller::Member { member, .. }) => {
+                yinyom_audit::Actor::Member { member: *member, role: None }
+            }
+        };
+        let act = Act {
+            at: now,
+            actor,
+            method: self.rpc.to_owned(),
+            call_id: self.call_id.clone(),
+            what: What::Settings(changes),
+        };
+        Ok(append(tx, &[act]).await?)
+    }
+
     /// Keeps the record of this request.
     pub(super) async fn finish(
         &self,
@@ -122,14 +157,16 @@ impl Commands {
                     let settles_at = record.settles_at;
                     return tx.done((Outcome::Repeated(record), settles_at));
                 }
-                let Did { mut unit, value, made, effect } =
+                let Did { mut unit, value, made, effect, changes } =
                     work(Unit { tx, business: locked, actor, now }).await?;
+                asker.tell(&mut unit.tx, &unit.actor, changes, now).await?;
                 let settles_at = settle(&mut unit.tx, effect).await?;
                 let record = Record { made, settles_at };
                 asker.finish(&mut unit.tx, Some(business), &record).await?;
                 unit.tx.done((Outcome::Fresh(value), settles_at))
             })
             .await?;
+        self.publish(business);
         if let Some(revision) = settles_at {
             self.leases.settled(revision).await;
         }

@@ -11,7 +11,7 @@ use super::members::not_a_member;
 use super::pages::List;
 use super::unit::Outcome;
 use super::{Asker, CommandError, Commands, Page, PageAsked};
-use crate::domain::{Effect, Member, may_edit_viewers};
+use crate::domain::{Effect, Member, changes, may_edit_viewers};
 use crate::store::{StoreError, members};
 
 impl Commands {
@@ -45,8 +45,8 @@ impl Commands {
                 if listed.len() < ids.len() {
                     strangers(&ids, &listed)?;
                 }
-                let effect = if added > 0 { Effect::Gives } else { Effect::None };
-                Ok(unit.did(listed, effect))
+                let effect = if added.is_empty() { Effect::None } else { Effect::Gives };
+                Ok(unit.did(listed, effect, changes::of_viewers(&added, true)))
             })
             .await?;
         match outcome {
@@ -69,8 +69,8 @@ impl Commands {
         self.change(asker, business, async move |mut unit| {
             may_edit_viewers(&unit.actor)?;
             let removed = members::unlist(&mut unit.tx, &ids, unit.now).await?;
-            let effect = if removed > 0 { Effect::Takes } else { Effect::Stands };
-            Ok(unit.did((), effect))
+            let effect = if removed.is_empty() { Effect::Stands } else { Effect::Takes };
+            Ok(unit.did((), effect, changes::of_viewers(&removed, false)))
         })
         .await
         .map(drop)

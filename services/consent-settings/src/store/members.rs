@@ -161,28 +161,38 @@ pub async fn delete(tx: &mut Tx, id: MemberId) -> Result<(), DbError> {
         .map(drop)
 }
 
-/// Puts members on the viewer list; how many were not on it.
-pub async fn list(tx: &mut Tx, ids: &[MemberId], now: Timestamp) -> Result<u64, DbError> {
-    tx.scoped(
-        "UPDATE members SET listed_at = $2, updated_at = $2, revision = revision + 1
-         WHERE business_id = $1 AND listed_at IS NULL AND member_id IN {list}",
-    )
-    .bind(now.as_microsecond())
-    .list(&uuids(ids))
-    .execute()
-    .await
+/// Puts members on the viewer list; those who were not on it, in no order.
+pub async fn list(tx: &mut Tx, ids: &[MemberId], now: Timestamp) -> Result<Vec<MemberId>, DbError> {
+    let listed = tx
+        .scoped(
+            "UPDATE members SET listed_at = $2, updated_at = $2, revision = revision + 1
+         WHERE business_id = $1 AND listed_at IS NULL AND member_id IN {list}
+         RETURNING member_id",
+        )
+        .bind(now.as_microsecond())
+        .list(&uuids(ids))
+        .scalars::<Uuid>()
+        .await?;
+    Ok(listed.into_iter().map(MemberId::from).collect())
 }
 
-/// Takes members off the viewer list; how many were on it.
-pub async fn unlist(tx: &mut Tx, ids: &[MemberId], now: Timestamp) -> Result<u64, DbError> {
-    tx.scoped(
-        "UPDATE members SET listed_at = NULL, updated_at = $2, revision = revision + 1
-         WHERE business_id = $1 AND listed_at IS NOT NULL AND member_id IN {list}",
-    )
-    .bind(now.as_microsecond())
-    .list(&uuids(ids))
-    .execute()
-    .await
+/// Takes members off the viewer list; those who were on it, in no order.
+pub async fn unlist(
+    tx: &mut Tx,
+    ids: &[MemberId],
+    now: Timestamp,
+) -> Result<Vec<MemberId>, DbError> {
+    let unlisted = tx
+        .scoped(
+            "UPDATE members SET listed_at = NULL, updated_at = $2, revision = revision + 1
+         WHERE business_id = $1 AND listed_at IS NOT NULL AND member_id IN {list}
+         RETURNING member_id",
+        )
+        .bind(now.as_microsecond())
+        .list(&uuids(ids))
+        .scalars::<Uuid>()
+        .await?;
+    Ok(unlisted.into_iter().map(MemberId::from).collect())
 }
 
 fn uuids(ids: &[MemberId]) -> Vec<Uuid> {

@@ -157,7 +157,7 @@ impl Client {
 async fn serve(
     db: &TestDb,
     clock: &Arc<ManualClock>,
-    issuer: &TokenIssuer,
+    issuer: &Arc<TokenIssuer>,
     masters: &MasterKeys,
     stop: &CancellationToken,
 ) -> SocketAddr {
@@ -178,6 +178,8 @@ async fn serve(
         database: db.config().clone(),
         masters: masters.clone(),
         authenticator: Arc::new(Authenticator::new(verifier, callers)),
+        // Nobody serves there: what was changed waits in the outbox.
+        manager: connection(([127, 0, 0, 1], 9).into(), issuer, Subject::named("settings")),
         server: ServerConfig::default(),
         clock,
     };
