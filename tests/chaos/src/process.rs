@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ pub struct Process {
     pub fault: Mutex<()>,
     child: Mutex<Option<Child>>,
     deaths: AtomicUsize,
+    refusals: AtomicUsize,
 }
 
 impl Process {
@@ -35,13 +37,19 @@ impl Process {
             recipe,
             fault: Mutex::default(),
             child: Mutex::default(),
-            deaths: AtomicUsize::new(0),
+            deaths: AtomicUsize::default(),
+            refusals: AtomicUsize::default(),
         }
     }
 
-    /// How often it ended without having been killed: at a failpoint, or because it could not start.
+    /// How often it died without having been killed: at a failpoint.
     pub fn deaths(&self) -> usize {
         self.deaths.load(Ordering::Relaxed)
+    }
+
+    /// How often it ended by itself: because there was no database to start with.
+    pub fn refusals(&self) -> usize {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     pub async fn start(&self) -> io::Result<()> {
@@ -92,8 +100,9 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let mut child = self.child.lock().await;
             let Some(running) = child.as_mut() else { continue };
-            if matches!(running.try_wait(), Ok(Some(_))) {
-                self.deaths.fetch_add(1, Ordering::Relaxed);
+            if let Ok(Some(status)) = running.try_wait() {
+                let ended = if status.signal().is_some() { &self.deaths } else { &self.refusals };
+                ended.fetch_add(1, Ordering::Relaxed);
                 // Whoever cannot start is not tried without a pause.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 *child = self.spawn().ok();

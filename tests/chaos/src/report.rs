@@ -15,8 +15,10 @@ const MOST: usize = 10;
 pub struct Report<'a> {
     pub seed: u64,
     pub faults: BTreeMap<&'static str, usize>,
-    /// Deaths that were not faults of the plan: at failpoints, or at a start without a database.
+    /// Deaths at failpoints, which are no faults of the plan.
     pub deaths: usize,
+    /// Starts that failed, for want of a database.
+    pub refusals: usize,
     pub ledger: usize,
     pub clients: &'a Clients,
     pub broken_for: Duration,
@@ -36,7 +38,8 @@ impl Report<'_> {
         let indented = |kind| format!("  {kind}");
         let kinds: Vec<_> = self.faults.iter().map(|(kind, n)| (indented(kind), n)).collect();
         lines.extend(kinds.iter().map(|(kind, count)| (kind.as_str(), count.to_string())));
-        lines.push(("deaths at failpoints and starts", self.deaths.to_string()));
+        lines.push(("deaths at failpoints", self.deaths.to_string()));
+        lines.push(("starts without a database", self.refusals.to_string()));
         lines.push(("changes of consent acknowledged", of(&clients.acknowledged)));
         lines.push(("changes of rules acknowledged", of(&clients.rules)));
         lines.push(("attempts", of(&clients.calls.attempts)));

@@ -102,6 +102,7 @@ async fn under_faults(
         seed,
         faults: faults?,
         deaths: house.processes().map(|process| process.deaths()).sum(),
+        refusals: house.processes().map(|process| process.refusals()).sum(),
         ledger: tables.ledger.len(),
         clients: &clients,
         broken_for,
