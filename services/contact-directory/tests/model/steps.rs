@@ -299,7 +299,7 @@ fn does() -> impl Strategy<Value = Does> {
             |(contact, channel, to, other, stale)| Does::Edit { contact, channel, to, other, stale }
         ),
         1 => contact().prop_map(Does::WriteBack),
-        2 => (contact(), stale()).prop_map(|(contact, stale)| Does::Delete { contact, stale }),
+        3 => (contact(), stale()).prop_map(|(contact, stale)| Does::Delete { contact, stale }),
         12 => (contact(), at(), [word(), word()], stale())
             .prop_map(|(contact, at, to, stale)| Does::Set { contact, at, to, stale }),
         3 => (contact(), at(), any::<[bool; 2]>())
