@@ -28,8 +28,8 @@ use reference::World;
 use steps::{Does, EVERYBODY, Step, Who, steps};
 
 /// As many as a debug build runs while nobody gets impatient.
-const ON_SQLITE: u32 = 80;
-const ON_POSTGRES: u32 = 20;
+const ON_SQLITE: u32 = 60;
+const ON_POSTGRES: u32 = 15;
 const MOST_STEPS: usize = 50;
 
 #[test]
