@@ -20,6 +20,8 @@ pub struct Report<'a> {
     /// Starts that failed, for want of a database.
     pub refusals: usize,
     pub ledger: usize,
+    /// Audit events that the manager has.
+    pub audit: i64,
     pub clients: &'a Clients,
     pub broken_for: Duration,
     pub came_to_rest: Duration,
@@ -45,6 +47,7 @@ impl Report<'_> {
         lines.push(("attempts", of(&clients.calls.attempts)));
         lines.push(("  of unknown outcome, repeated", of(&clients.calls.unknown)));
         lines.push(("rows in the ledger", self.ledger.to_string()));
+        lines.push(("audit events", self.audit.to_string()));
         lines.push(("reads answered", of(&reads.answered)));
         lines.push(("  unanswered", of(&reads.unanswered)));
         lines.push(("  addresses that had to be hidden", of(&reads.hidden)));

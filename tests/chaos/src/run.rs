@@ -104,6 +104,7 @@ async fn under_faults(
         deaths: house.processes().map(|process| process.deaths()).sum(),
         refusals: house.processes().map(|process| process.refusals()).sum(),
         ledger: tables.ledger.len(),
+        audit: tables.audit.iter().map(|row| row.kept).sum(),
         clients: &clients,
         broken_for,
         came_to_rest,
@@ -158,8 +159,9 @@ async fn all_done(mut at_work: JoinSet<Result<(), Failure>>) -> Result<(), Failu
 async fn come_to_rest(house: &House) -> Result<(), Failure> {
     let until = Instant::now() + REST;
     let mut directory = house.database.open(Service::Directory).await?;
+    let mut settings = house.database.open(Service::Settings).await?;
     while Instant::now() < until {
-        if undelivered(&mut directory).await? == (0, 0) {
+        if undelivered(&mut directory, &mut settings).await? == (0, 0) {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

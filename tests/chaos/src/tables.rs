@@ -24,6 +24,18 @@ pub struct Tables {
     pub stalled: i64,
     /// Business and rule to its value; what is not there is `false`.
     pub rules: BTreeMap<(Uuid, String), String>,
+    pub audit: Vec<AuditRow>,
+}
+
+/// A business's audit events, as their producer counted them and as the manager has them.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AuditRow {
+    pub business: Uuid,
+    pub producer: &'static str,
+    pub made: i64,
+    pub kept: i64,
+    /// The highest number that the manager has.
+    pub last: i64,
 }
 
 /// A change in the ledger.
@@ -58,8 +70,11 @@ impl Tables {
         let mut manager = database.open(Service::Manager).await?;
         let mut directory = database.open(Service::Directory).await?;
         let mut settings = database.open(Service::Settings).await?;
-        let (waiting, stalled) = undelivered(&mut directory).await?;
+        let (waiting, stalled) = undelivered(&mut directory, &mut settings).await?;
+        let mut audit = audit(&mut directory, &mut manager, Service::Directory).await?;
+        audit.extend(self::audit(&mut settings, &mut manager, Service::Settings).await?);
         Ok(Self {
+            audit,
             ledger: sqlx::query_as(
                 "SELECT contact_id, seq, notice_version, phone_from, phone_to, email_from, email_to
                  FROM ledger ORDER BY business_id, ledger_index",
@@ -95,10 +110,46 @@ fn keep<T: Serialize>(path: &Path, rows: impl IntoIterator<Item = T>) -> Result<
     Ok(std::fs::write(path, lines?.join("\n"))?)
 }
 
-/// How many changes wait, and how many streams are held back.
-pub async fn undelivered(directory: &mut PgConnection) -> Result<(i64, i64), Failure> {
-    let counts = "SELECT (SELECT COUNT(*) FROM outbox), (SELECT COUNT(*) FROM outbox_stalls)";
-    Ok(sqlx::query_as(counts).fetch_one(directory).await?)
+/// How many changes and audit events wait, and how many streams are held back.
+pub async fn undelivered(
+    directory: &mut PgConnection,
+    settings: &mut PgConnection,
+) -> Result<(i64, i64), Failure> {
+    let consent = "SELECT (SELECT COUNT(*) FROM outbox), (SELECT COUNT(*) FROM outbox_stalls)";
+    let audit =
+        "SELECT (SELECT COUNT(*) FROM audit_outbox), (SELECT COUNT(*) FROM audit_outbox_stalls)";
+    let mut undelivered = (0, 0);
+    let counts: [(i64, i64); 3] = [
+        sqlx::query_as(consent).fetch_one(&mut *directory).await?,
+        sqlx::query_as(audit).fetch_one(directory).await?,
+        sqlx::query_as(audit).fetch_one(settings).await?,
+    ];
+    for (waiting, stalled) in counts {
+        undelivered = (undelivered.0 + waiting, undelivered.1 + stalled);
+    }
+    Ok(undelivered)
+}
+
+async fn audit(
+    producer: &mut PgConnection,
+    manager: &mut PgConnection,
+    service: Service,
+) -> Result<Vec<AuditRow>, Failure> {
+    let made: Vec<(Uuid, i64)> =
+        sqlx::query_as("SELECT business_id, last_seq FROM audit_heads").fetch_all(producer).await?;
+    let kept: Vec<(Uuid, i64, i64)> = sqlx::query_as(
+        "SELECT business_id, COUNT(*), MAX(seq) FROM audit_events WHERE producer = $1
+         GROUP BY business_id",
+    )
+    .bind(service.name())
+    .fetch_all(manager)
+    .await?;
+    let row = |(business, made): (Uuid, i64)| {
+        let of = kept.iter().find(|(of, ..)| *of == business);
+        let (kept, last) = of.map_or((0, 0), |(_, kept, last)| (*kept, *last));
+        AuditRow { business, producer: service.name(), made, kept, last }
+    };
+    Ok(made.into_iter().map(row).collect())
 }
 
 async fn rules(settings: &mut PgConnection) -> Result<BTreeMap<(Uuid, String), String>, Failure> {

@@ -61,6 +61,7 @@ pub fn compare(journal: &[Entry], tables: &Tables) -> Findings {
     streams(&mut findings, tables);
     current(&mut findings, tables);
     order(&mut findings, &asked);
+    audit(&mut findings, tables);
     if tables.waiting + tables.stalled > 0 {
         let text = format!("{} changes wait, {} streams stand", tables.waiting, tables.stalled);
         findings.lost.push(text);
@@ -274,6 +275,18 @@ fn current(findings: &mut Findings, tables: &Tables) {
     }
     for (contact, _) in reported.keys() {
         findings.duplicated.push(format!("contact {contact} is reported and not there"));
+    }
+}
+
+/// The manager has every audit event that was made, once.
+fn audit(findings: &mut Findings, tables: &Tables) {
+    for row in &tables.audit {
+        let text = format!("audit of {} by {}: {row:?}", row.business, row.producer);
+        if row.kept < row.made || row.last < row.made {
+            findings.lost.push(text);
+        } else if row.kept > row.made || row.last > row.made {
+            findings.duplicated.push(text);
+        }
     }
 }
 

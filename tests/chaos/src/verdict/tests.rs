@@ -3,6 +3,7 @@
 use super::*;
 use crate::facts::DENIED;
 use crate::journal::Row;
+use crate::tables::AuditRow;
 
 const GRANTED: i32 = 2;
 const NOT_SET: i32 = 1;
@@ -68,6 +69,7 @@ fn well() -> (Vec<Entry>, Tables) {
             email_state: NOT_SET,
         }],
         consents: vec![(id(1), 1, DENIED), (id(1), 2, NOT_SET)],
+        audit: vec![AuditRow { business: id(9), producer: "settings", made: 2, kept: 2, last: 2 }],
         rules: [((id(9), "enforcement".to_owned()), "true".to_owned())].into(),
         ..Tables::default()
     };
@@ -102,6 +104,7 @@ fn a_lost_change_is_seen() {
     has("lost", |_, tables| tables.stalled = 1);
     has("lost", |_, tables| tables.ledger[1].mark = None);
     has("lost", |_, tables| tables.consents[0].2 = GRANTED);
+    has("lost", |_, tables| tables.audit[0].kept = 1);
     has("lost", |journal, _| drop(journal.remove(5)));
 }
 
@@ -112,6 +115,7 @@ fn a_change_that_is_there_twice_is_seen() {
         tables.ledger.push(again);
         tables.contacts[0].consent_seq = 4;
     });
+    has("duplicated", |_, tables| tables.audit[0].kept = 3);
     has("duplicated", |_, tables| tables.ledger[0].mark = Some("mz".to_owned()));
     has("duplicated", |_, tables| {
         tables.contacts.push(ContactRow { contact: id(2), ..tables.contacts[0].clone() });
