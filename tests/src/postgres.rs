@@ -155,6 +155,15 @@ impl OwnPostgres {
         self.signal("-CONT");
     }
 
+    /// Stops the sessions that our programs have now, for ever. New ones can be had: so it looks to a client when its
+    /// server went away without a word and another one has taken over.
+    pub async fn freeze_sessions(&self) {
+        let sql = "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'yinyom'";
+        let sessions = self.sql("postgres", sql).await.expect("an answer");
+        assert!(!sessions.is_empty(), "there is nobody");
+        kill("-STOP", &sessions);
+    }
+
     fn signal(&self, signal: &str) {
         let postmaster = self.postmaster();
         // The postmaster first: while it is stopped it makes no new ones.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::{PgListener, PgNotification};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -68,7 +68,7 @@ pub(crate) struct Changes {
 /// What carries changes to other processes.
 struct Network {
     announcements: mpsc::Sender<&'static str>,
-    listening: PgPool,
+    listening: PgConnectOptions,
     follower: Mutex<Option<AbortHandle>>,
     runtime: tokio::runtime::Handle,
 }
@@ -79,9 +79,9 @@ impl Changes {
         Self { topics: Arc::default(), network: None }
     }
 
-    /// For a database that other processes use, too. `listening` is a pool of one connection, which
-    /// is taken when somebody listens.
-    pub(crate) fn across_processes(writers: PgPool, listening: PgPool) -> Self {
+    /// For a database that other processes use, too. `listening` makes one connection, when
+    /// somebody listens.
+    pub(crate) fn across_processes(writers: PgPool, listening: PgConnectOptions) -> Self {
         let (announcements, queue) = mpsc::channel(64);
         let runtime = tokio::runtime::Handle::current();
         runtime.spawn(announce(writers, queue));
@@ -146,9 +146,16 @@ async fn announce(writers: PgPool, mut queue: mpsc::Receiver<&'static str>) {
 
 /// Wakes topics as other processes announce them, and all of them whenever announcements may have
 /// been missed.
-async fn follow(pool: PgPool, topics: Weak<Topics>) {
+async fn follow(options: PgConnectOptions, topics: Weak<Topics>) {
     let mut pause = FIRST_PAUSE;
     loop {
+        // A new pool each time: an old one waits for the goodbye of a server that says nothing.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ANSWER)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(options.clone());
         if let Ok(mut listener) = PgListener::connect_with(&pool).await
             && listener.listen(CHANNEL).await.is_ok()
         {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::time::Instant;
@@ -146,13 +146,7 @@ impl Db {
         let reading = working.clone().options([("default_transaction_read_only", "on")]);
         let writers = pools::postgres(config, config.writers).connect_lazy_with(working);
         let readers = pools::postgres(config, config.readers).connect_with(reading).await?;
-        let listening = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(config.acquire_timeout)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(options);
-        let changes = Changes::across_processes(writers.clone(), listening);
+        let changes = Changes::across_processes(writers.clone(), options);
         let pools = Pools::Postgres { writers, readers };
         Ok(Self(Arc::new(Inner {
             pools,

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sqlx::Executor;
 use tokio::task::JoinSet;
-use yinyom_tests::writer::{
-    Writer, assert_store_unavailable, assert_unavailable_or_late,
-};
+use tokio::time::Instant;
+use yinyom_tests::writer::{Writer, assert_store_unavailable, assert_unavailable_or_late};
 use yinyom_tests::{OwnPostgres, eventually};
 
 use super::{DEADLINE, SESSIONS, World, goes_on};
@@ -68,6 +67,40 @@ async fn a_server_that_is_frozen_costs_callers_an_answer_and_comes_back() {
     }
     world.server.thaw();
     recovers(&world, callers).await;
+    world.house.close().await;
+}
+
+/// The sessions that there are will never answer again, as after a fail-over of which nobody told us: they are given
+/// up, one after the other, and new ones are made. The one that listens, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_never_answer_again_are_given_up() {
+    let services = ["settings", "directory"];
+    let world = World::start(OwnPostgres::start(6 * SESSIONS), &services).await;
+    let mut callers = callers(&world).await;
+    for caller in &mut callers {
+        goes_on(caller, 1).await;
+    }
+    let listens = async || {
+        let sql = "SELECT pid::text FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+        world.server.sql("postgres", sql).await.unwrap()
+    };
+    let before = listens().await;
+    world.server.freeze_sessions().await;
+    let mut recovering = JoinSet::new();
+    for mut caller in callers {
+        recovering.spawn(async move {
+            goes_on(&mut caller, 3).await;
+            caller.read(DEADLINE).await.expect("reads recover, too");
+            caller
+        });
+    }
+    for mut caller in recovering.join_all().await {
+        caller.check().await;
+    }
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while listens().await.iter().all(|session| before.contains(session)) {
+        assert!(Instant::now() < deadline, "it listens to nobody");
+    }
     world.house.close().await;
 }
 
