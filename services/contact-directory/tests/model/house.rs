@@ -55,7 +55,9 @@ impl House {
         let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer);
         let tokens = Tokens::new(clock.clone());
         let api = Arc::new(Api::new(directory));
-        let stack = app::serve(api, ServerConfig::default(), tokens.authenticator(CALLERS));
+        // A machine that has something else to do is no disagreement.
+        let patient = ServerConfig { unary_timeout: Duration::from_mins(10), ..<_>::default() };
+        let stack = app::serve(api, patient, tokens.authenticator(CALLERS));
         let server = servers::serve(stack).await;
         let channel = server.channel();
         Self { db, clock, tokens, channel, settings, policies, _server: server }
