@@ -187,7 +187,9 @@ impl Policies {
     pub async fn keep_lease(self, stop: CancellationToken) {
         let mut failures = 0_u32;
         loop {
-            let pause = match stop.run_until_cancelled(self.renewed()).await {
+            // Who has no answer is in a hurry: news can wait until the lease is safe.
+            let max_wait = if failures == 0 { self.0.config.max_wait } else { Duration::ZERO };
+            let pause = match stop.run_until_cancelled(self.renewed(max_wait)).await {
                 None => return,
                 Some(Ok(changed)) => {
                     failures = 0;
@@ -218,15 +220,15 @@ impl Policies {
 
     /// Renews the lease once and applies what comes with it.
     pub async fn renew(&self) -> Result<(), SourceError> {
-        self.renewed().await.map(drop)
+        self.renewed(self.0.config.max_wait).await.map(drop)
     }
 
     /// The businesses whose rules have changed.
-    async fn renewed(&self) -> Result<Vec<BusinessId>, SourceError> {
+    async fn renewed(&self, max_wait: Duration) -> Result<Vec<BusinessId>, SourceError> {
         let applied = self.lease().applied;
         // Before the request leaves: settings counts from later, so this lease ends first.
         let asked = self.0.clock.since_boot();
-        let renewal = self.0.source.renew(self.0.holder, applied, self.0.config.max_wait);
+        let renewal = self.0.source.renew(self.0.holder, applied, max_wait);
         let renewal = tokio::time::timeout(self.0.config.renewal_timeout, renewal)
             .await
             .map_err(|_| unanswered())??;
