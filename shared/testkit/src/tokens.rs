@@ -16,6 +16,7 @@ use yinyom_identity::{
     Authenticator, CallerTable, Subject, TokenIssuer, TokenSource, TokenVerifier,
 };
 use yinyom_kernel::{BusinessId, MemberId, SharedClock};
+use zeroize::Zeroizing;
 
 /// `iss` and `aud` of these tokens.
 pub const ISSUER: &str = "yinyom-test";
@@ -28,15 +29,17 @@ const TTL: Duration = Duration::from_hours(24 * 366);
 /// An issuer with a key of its own.
 pub struct Tokens {
     issuer: Arc<TokenIssuer>,
+    pem: Zeroizing<String>,
     clock: SharedClock,
 }
 
 impl Tokens {
     /// Tokens are issued and checked by `clock`: give it the clock of the servers.
     pub fn new(clock: SharedClock) -> Self {
-        let issuer = TokenIssuer::generate(ISSUER, Arc::clone(&clock))
-            .unwrap_or_else(|error| panic!("an issuer: {error}"));
-        Self { issuer: Arc::new(issuer), clock }
+        let issuer = TokenIssuer::generate_pem()
+            .and_then(|pem| Ok((TokenIssuer::from_pem(&pem, ISSUER, Arc::clone(&clock))?, pem)));
+        let (issuer, pem) = issuer.unwrap_or_else(|error| panic!("an issuer: {error}"));
+        Self { issuer: Arc::new(issuer), pem, clock }
     }
 
     /// What a server of a test knows its callers by. `callers` as in [`CallerTable::parse`].
@@ -59,6 +62,16 @@ impl Tokens {
     /// What a service or an operator of the caller table calls with.
     pub fn named(&self, name: &str) -> Bearer {
         self.bearer(&Subject::named(name))
+    }
+
+    /// The private key, for who makes tokens that an issuer would not.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The set that tokens are checked with.
+    pub fn jwks(&self) -> String {
+        self.issuer.jwks().unwrap_or_else(|error| panic!("a key set: {error}"))
     }
 
     /// What a service under test makes its own calls with.
