@@ -172,6 +172,25 @@ impl Writer {
         self.contacts.get_contact(within(deadline, question)).await.map(drop)
     }
 
+    /// Begins to read the contact, and goes away when it likes.
+    pub async fn glance(&mut self, patience: Patience) {
+        let _ = match patience {
+            Patience::Until(deadline) => Some(self.read(deadline).await),
+            Patience::Waits(waits) => impatiently(waits, self.read(LONG)).await,
+            Patience::Cut(after) => tokio::time::timeout(after, self.read(LONG)).await.ok(),
+        };
+    }
+
+    /// Whoever reads now sees what was acknowledged before.
+    pub async fn sees_the_present(&mut self) {
+        let stored = self.stored().await;
+        let (least, most) = (self.seq, self.seq + i64::from(self.is_open()));
+        assert!(
+            (least..=most).contains(&stored),
+            "{stored} is not {least}: a reader sees the past"
+        );
+    }
+
     async fn stored(&mut self) -> i64 {
         let question = GetContactConsentsRequest { contact: self.contact.clone() };
         let now = self.consents.get_contact_consents(within(LONG, question)).await;

@@ -163,6 +163,7 @@ async fn callers_that_go_away(database: Database) {
         callers.spawn(async move {
             let mut cut = 0;
             for _ in 0..CALLS {
+                writer.glance(patience(&mut dice)).await;
                 match writer.write(patience(&mut dice)).await {
                     None => cut += 1,
                     Some(Err(status)) => {
@@ -175,6 +176,7 @@ async fn callers_that_go_away(database: Database) {
                     }
                     Some(Ok(())) => {}
                 }
+                writer.sees_the_present().await;
             }
             let made = make_contacts(&business, caller, &mut dice).await;
             (writer, made, cut)
