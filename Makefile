@@ -96,3 +96,8 @@ lag: rust ## How long a change takes to reach the manager's report: make lag CHA
 chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SEED=7.
 	YINYOM_BIN=$(if $(filter command line,$(origin YINYOM_BIN)),$(YINYOM_BIN)) \
 	  FAULTS=$(or $(FAULTS),36) CHANGES=$(or $(CHANGES),2000) $(if $(SEED),SEED=$(SEED)) deploy/chaos
+
+# TIMES tells each seed so often; WITHOUT=lease-wait or second-look leaves a guard out.
+.PHONY: simulation
+simulation: rust ## Both pairs of services over a simulated network, by seed: make simulation SEEDS=10000 SEED=1.
+	cargo run --locked -p yinyom-simulation

@@ -29,6 +29,10 @@ enum Act {
     CutOneWay(&'static str, &'static str),
     /// Everything between the two waits.
     Hold(&'static str, &'static str),
+    /// Everything between the two takes so many milliseconds.
+    Slow(&'static str, &'static str, u64),
+    /// As fast as ever.
+    Fast(&'static str, &'static str),
     /// What waits arrives; what is sent from now on, too.
     Mend(&'static str, &'static str),
     /// The host dies, and keeps its disk.
@@ -56,10 +60,17 @@ impl Plan {
             let end = (begin + dice.millis(10..=longest)).min(terrain.horizon);
             let (a, b) = *dice.pick(terrain.links);
             let (first, last) = match dice.number(0..=9) {
-                0..=2 => (Act::Cut(a, b), Act::Mend(a, b)),
-                3 => (Act::CutOneWay(a, b), Act::Mend(a, b)),
-                4 => (Act::CutOneWay(b, a), Act::Mend(a, b)),
-                5..=6 => (Act::Hold(a, b), Act::Mend(a, b)),
+                0..=1 => (Act::Cut(a, b), Act::Mend(a, b)),
+                2 => (Act::CutOneWay(a, b), Act::Mend(a, b)),
+                3 => (Act::CutOneWay(b, a), Act::Mend(a, b)),
+                4..=5 => (Act::Hold(a, b), Act::Mend(a, b)),
+                6 => {
+                    // What was on its way for long is the last that arrives for long.
+                    let slow = begin.saturating_sub(dice.millis(300..=1_000));
+                    let latency = dice.number(50..=250);
+                    acts.extend([(slow, Act::Slow(a, b, latency)), (end, Act::Fast(a, b))]);
+                    (Act::CutOneWay(a, b), Act::Mend(a, b))
+                }
                 _ => {
                     let host = *dice.pick(terrain.mortal);
                     (Act::Crash(host), Act::Boot(host))
@@ -84,6 +95,7 @@ impl Plan {
         }
         for (a, b) in self.terrain.links {
             Act::Mend(a, b).apply(sim);
+            Act::Fast(a, b).apply(sim);
         }
         for host in self.terrain.mortal {
             Act::Boot(host).apply(sim);
@@ -98,6 +110,11 @@ impl Act {
             Self::Cut(a, b) => sim.partition(a, b),
             Self::CutOneWay(from, to) => sim.partition_oneway(from, to),
             Self::Hold(a, b) => sim.hold(a, b),
+            Self::Slow(a, b, millis) => sim.set_link_latency(a, b, Duration::from_millis(millis)),
+            Self::Fast(a, b) => {
+                sim.set_link_latency(a, b, Duration::from_millis(1));
+                sim.set_link_max_message_latency(a, b, Duration::from_millis(10));
+            }
             Self::Mend(a, b) => sim.release(a, b),
             Self::Crash(host) => sim.crash(host),
             Self::Boot(host) if sim.is_host_running(host) => {}

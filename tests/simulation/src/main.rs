@@ -1,6 +1,7 @@
 //! `make simulation`: runs seeds of both pairs and prints those that failed.
 //!
-//! `SEEDS` (how many), `SEED` (the first), `TIMES` (how often each) and `JOBS` (threads) come from the environment.
+//! `SEEDS` (how many), `SEED` (the first), `TIMES` (how often each) and `JOBS` (threads) come from the environment, and
+//! `WITHOUT`: a guard that is left out, `second-look` or `lease-wait`; with `nothing` the same pair with all of them.
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let pairs = match std::env::var("WITHOUT").as_deref() {
         Ok("second-look") => vec![Pair::Rules(Without::SecondLook)],
         Ok("lease-wait") => vec![Pair::Rules(Without::LeaseWait)],
+        Ok("nothing") => vec![Pair::Rules(Without::Nothing)],
         _ => vec![Pair::Ledger, Pair::Rules(Without::Nothing)],
     };
     let mut failed = 0;

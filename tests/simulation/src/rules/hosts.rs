@@ -22,10 +22,14 @@ use crate::wire::{client_config, connector, incoming};
 
 /// A settings.
 pub async fn settle(run: Run, boot: Boot) -> turmoil::Result {
+    let latency = *Dice::of(run.seed, "store").pick(&[0, 5, 30]);
+    // There is no manager in this world: what was changed waits in the outbox.
+    let manager = connector(SETTINGS, boot.dice(run.seed));
     let app = App::open(Parts {
-        database: run.store.config(boot.dice(run.seed), 0..=5),
+        database: run.store.config(boot.dice(run.seed), 0..=latency),
         masters: run.masters,
         authenticator: run.authenticator,
+        manager: connect_with(&client_config(), run.token.clone(), manager)?,
         server: ServerConfig::default(),
         clock: boot.clock(run.seed),
     })

@@ -20,8 +20,8 @@ use crate::clock::elapsed;
 use crate::dice::Dice;
 use crate::wire::channel;
 
-/// Longer than a call waits for leases.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Milliseconds: at times longer than a call waits for leases, at times so short that it is called again in the middle.
+const PATIENCE: &[u64] = &[50, 200, 1_000, 3_000];
 
 /// How a new member stands.
 const NEW: Standing = Standing { role: Role::User, listed: false };
@@ -33,7 +33,7 @@ pub async fn rule(run: Run) -> turmoil::Result {
     let mut office = Office::found(run).await?;
     while !office.run.board.healed() {
         office.change().await?;
-        tokio::time::sleep(office.dice.millis(0..=300)).await;
+        tokio::time::sleep(office.dice.millis(0..=150)).await;
     }
     while !office.run.all_current() {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -146,7 +146,8 @@ impl Office {
     ) -> Result<T, Status> {
         loop {
             let wire = InterceptedService::new(self.wire.clone(), self.bearer.clone());
-            match tokio::time::timeout(PATIENCE, call(wire)).await {
+            let patience = Duration::from_millis(*self.dice.pick(PATIENCE));
+            match tokio::time::timeout(patience, call(wire)).await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
                 Ok(Err(status)) if is_final(&status) => return Err(status),
                 Ok(Err(_)) | Err(_) => {}
