@@ -27,6 +27,8 @@ pub struct DbConfig {
     pub lock_timeout: Duration,
     /// What a commit on SQLite survives.
     pub durability: Durability,
+    /// Serves even as a PostgreSQL role that row-level security does not bind, and warns of it.
+    pub allow_rls_bypass: bool,
     /// Who is asked before the database is. Nobody, but in a simulation.
     pub gate: Option<Gate>,
 }
@@ -59,6 +61,7 @@ impl DbConfig {
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(2),
             durability: Durability::default(),
+            allow_rls_bypass: false,
             gate: None,
         }
     }
@@ -73,6 +76,7 @@ impl fmt::Debug for DbConfig {
             .field("statement_timeout", &self.statement_timeout)
             .field("lock_timeout", &self.lock_timeout)
             .field("durability", &self.durability)
+            .field("allow_rls_bypass", &self.allow_rls_bypass)
             .finish_non_exhaustive()
     }
 }

@@ -19,7 +19,7 @@ use crate::migrations::{Migrations, OpenError, run};
 use crate::pools;
 use crate::session::Idle;
 use crate::tx::{Done, Limits, State, Tx};
-use crate::{DbConfig, DbError, Durability};
+use crate::{DbConfig, DbError, Durability, row_security};
 
 /// How long after its own limit the server may still say that a statement took too long.
 const GRACE: Duration = Duration::from_secs(1);
@@ -131,9 +131,9 @@ impl Db {
         let mut connection = tokio::time::timeout(config.acquire_timeout, connecting)
             .await
             .map_err(|_| DbError::unavailable("the server did not answer in time"))??;
-        let migrated = run(&migrations.postgres, &mut connection).await;
+        let opened = open_postgres(config, migrations, &mut connection).await;
         let _ = connection.close().await;
-        migrated?;
+        opened?;
 
         let timeout = config.statement_timeout.as_millis();
         let working = options.clone().options([
@@ -234,7 +234,8 @@ impl Db {
         Fut: Future<Output = Result<Done<T>, E>>,
         E: From<DbError>,
     {
-        let session = match idle.begin(self.begin_within(limits)).await {
+        let business = scope.map(|scope| scope.business().uuid());
+        let session = match idle.begin(business, self.begin_within(limits)).await {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -272,6 +273,7 @@ impl Db {
 
     /// Reads about one business. Each statement sees what was committed when it began, so two
     /// statements may see two moments: see [`Db::snapshot`]. Writing is refused by the database.
+    /// On PostgreSQL one round trip says what business it is about.
     ///
     /// The read ends when the `Tx` is dropped. Can be cancelled at any time.
     pub async fn read(&self, scope: Scope) -> Result<Tx, DbError> {
@@ -297,7 +299,8 @@ impl Db {
         let idle = self.idle_reader().await?;
         // In a task because a `begin` must not be cancelled (TRAPS 5).
         let limits = self.limits();
-        let opening = idle.begin_snapshot(self.begin_within(limits));
+        let business = scope.business().uuid();
+        let opening = idle.begin_snapshot(Some(business), self.begin_within(limits));
         let begun = tokio::spawn(opening.in_current_span()).await;
         let session = begun.map_err(|_| DbError::unavailable("the process is going down"))??;
         let state = State::of(session, self.is_postgres(), Some(scope), limits, pass);
@@ -371,6 +374,23 @@ impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.is_postgres() { "Db(PostgreSQL)" } else { "Db(SQLite)" })
     }
+}
+
+/// Sees to it that row-level security binds us, and brings the schema up to date.
+async fn open_postgres(
+    config: &DbConfig,
+    migrations: &Migrations,
+    connection: &mut PgConnection,
+) -> Result<(), OpenError> {
+    if row_security::is_bypassed(connection).await? {
+        if !config.allow_rls_bypass {
+            return Err(OpenError::Unbound);
+        }
+        tracing::warn!(
+            "row-level security does not bind the database's role: the code alone keeps businesses apart"
+        );
+    }
+    run(&migrations.postgres, connection).await
 }
 
 async fn pass(gate: Option<&Gate>) -> Option<Pass> {

@@ -27,7 +27,7 @@
 //! ```
 
 use uuid::Uuid;
-use yinyom_kernel::{BusinessId, Code, Fault, RequestId, Text};
+use yinyom_kernel::{BusinessId, Code, Fault, RequestId, Scope, Text};
 
 use crate::{DbError, Tx};
 
@@ -36,6 +36,12 @@ pub const SQLITE_TABLE: &str = include_str!("requests.sqlite.sql");
 
 /// The table, for a service's migrations on PostgreSQL.
 pub const POSTGRES_TABLE: &str = include_str!("requests.postgres.sql");
+
+/// The table `due_work`, for a service's migrations on SQLite, after the other one.
+pub const SQLITE_DUE_TABLE: &str = include_str!("due.sqlite.sql");
+
+/// The table `due_work`, for a service's migrations on PostgreSQL, after the other one.
+pub const POSTGRES_DUE_TABLE: &str = include_str!("due.postgres.sql");
 
 /// What makes two requests the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +59,14 @@ pub struct Key {
 impl Key {
     fn business(&self) -> Uuid {
         self.business.map_or(Uuid::nil(), BusinessId::uuid)
+    }
+
+    /// What `tx` is about, while it is about a request that is about no business.
+    fn enter(&self, tx: &mut Tx) -> Option<Scope> {
+        match self.business {
+            None => tx.state.scope.replace(about(Uuid::nil())),
+            Some(_) => tx.state.scope,
+        }
     }
 }
 
@@ -117,21 +131,54 @@ pub async fn begin(
     fingerprint: [u8; 32],
     now: i64,
 ) -> Result<Attempt, RequestError> {
-    let inserted = tx
-        .query(
-            "INSERT INTO requests (business_id, caller, rpc, request_id, fingerprint, outcome, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (business_id, caller, rpc, request_id) DO NOTHING",
+    let scope = key.enter(tx);
+    let attempt = attempt(tx, key, fingerprint, now).await;
+    tx.state.scope = scope;
+    attempt
+}
+
+async fn attempt(
+    tx: &mut Tx,
+    key: &Key,
+    fingerprint: [u8; 32],
+    now: i64,
+) -> Result<Attempt, RequestError> {
+    if !tx.is_postgres() {
+        tx.query(
+            "INSERT INTO due_work (business_id, kind, due_at) VALUES ($1, 'requests', $2 + $3)
+             ON CONFLICT (business_id, kind) DO NOTHING",
         )
+        .bind(key.business())
+        .bind(now)
+        .bind(kept())
+        .execute()
+        .await?;
+    }
+    // On PostgreSQL the same, in the round trip of the other one.
+    let sql = tx.dialect(
+        "INSERT INTO requests (business_id, caller, rpc, request_id, fingerprint, outcome, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (business_id, caller, rpc, request_id) DO NOTHING",
+        "WITH due AS (
+             INSERT INTO due_work (business_id, kind, due_at) VALUES ($1, 'requests', $7 + $8)
+             ON CONFLICT (business_id, kind) DO NOTHING
+         )
+         INSERT INTO requests (business_id, caller, rpc, request_id, fingerprint, outcome, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (business_id, caller, rpc, request_id) DO NOTHING",
+    );
+    let postgres = tx.is_postgres();
+    let insert = tx
+        .query(sql)
         .bind(key.business())
         .bind(&*key.caller)
         .bind(&*key.rpc)
         .bind(key.request_id.uuid())
         .bind(&fingerprint[..])
         .bind(&[][..])
-        .bind(now)
-        .execute()
-        .await?;
+        .bind(now);
+    let insert = if postgres { insert.bind(kept()) } else { insert };
+    let inserted = insert.execute().await?;
     if inserted == 1 {
         tx.state.unanswered = true;
         return Ok(Attempt::New);
@@ -152,6 +199,7 @@ pub async fn begin(
 
 /// Keeps the outcome of a request that was [`begin`]ned in the same unit of work.
 pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbError> {
+    let scope = key.enter(tx);
     let updated = tx
         .query(
             "UPDATE requests SET outcome = $5
@@ -163,7 +211,9 @@ pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbErro
         .bind(key.request_id.uuid())
         .bind(outcome)
         .execute()
-        .await?;
+        .await;
+    tx.state.scope = scope;
+    let updated = updated?;
     if updated == 1 {
         tx.state.unanswered = false;
         Ok(())
@@ -175,38 +225,74 @@ pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbErro
 /// How long a repeated request is recognised.
 pub const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
 
+fn kept() -> i64 {
+    i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// How many records one unit of work forgets, so that it holds up no other.
 const BATCH: i64 = 1_000;
+
+/// How many businesses are looked up at once.
+const BUSINESSES: i64 = 100;
+
+/// By the right of housekeeping, which enters one business at a time (TRAPS 16).
+#[expect(clippy::disallowed_methods, reason = "housekeeping has no caller")]
+fn about(business: Uuid) -> Scope {
+    Scope::assume(business.into())
+}
 
 /// Forgets every request that is older than [`KEPT`] at `now` (microseconds); how many it forgot. Any replica may
 /// do it at any time.
 pub async fn forget_old(db: &crate::Db, now: i64) -> Result<u64, DbError> {
-    let older_than = now.saturating_sub(i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX));
     let mut all = 0;
     loop {
-        let forgotten = db
-            .write_unscoped::<_, DbError, _, _>(move |mut tx| async move {
-                let forgotten = prune(&mut tx, older_than, BATCH).await?;
-                tx.done(forgotten)
-            })
+        let due = db
+            .read_unscoped()
+            .await?
+            .query(
+                "SELECT business_id FROM due_work WHERE kind = 'requests' AND due_at <= $1
+                 ORDER BY due_at, business_id LIMIT $2",
+            )
+            .bind(now)
+            .bind(BUSINESSES)
+            .scalars::<Uuid>()
             .await?;
-        all += forgotten;
-        if i64::try_from(forgotten).unwrap_or(i64::MAX) < BATCH {
+        if due.is_empty() {
             return Ok(all);
+        }
+        for business in due {
+            all += db
+                .write::<_, DbError, _, _>(about(business), move |mut tx| async move {
+                    let forgotten = prune(&mut tx, now, BATCH).await?;
+                    tx.done(forgotten)
+                })
+                .await?;
         }
     }
 }
 
-/// Forgets up to `most` requests that began before `older_than` (microseconds); how many it forgot.
-/// Call it again while it forgets as many as it may.
-pub async fn prune(tx: &mut Tx, older_than: i64, most: i64) -> Result<u64, DbError> {
-    tx.query(
-        "DELETE FROM requests WHERE (business_id, caller, rpc, request_id) IN
-         (SELECT business_id, caller, rpc, request_id FROM requests
-          WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+/// Forgets up to `most` requests of the business of `tx` that are older than [`KEPT`] at `now` (microseconds), and
+/// notes when there is more to forget; how many it forgot.
+pub async fn prune(tx: &mut Tx, now: i64, most: i64) -> Result<u64, DbError> {
+    let forgotten = tx
+        .scoped(
+            "DELETE FROM requests WHERE business_id = $1 AND (caller, rpc, request_id) IN
+             (SELECT caller, rpc, request_id FROM requests
+              WHERE business_id = $1 AND created_at <= $2 ORDER BY created_at LIMIT $3)",
+        )
+        .bind(now.saturating_sub(kept()))
+        .bind(most)
+        .execute()
+        .await?;
+    // The row is never deleted: a request that is being begun relies on it.
+    tx.scoped(
+        "UPDATE due_work SET due_at = $3 + COALESCE(
+             (SELECT MIN(created_at) FROM requests WHERE business_id = $1), $2)
+         WHERE business_id = $1 AND kind = 'requests'",
     )
-    .bind(older_than)
-    .bind(most)
+    .bind(now)
+    .bind(kept())
     .execute()
-    .await
+    .await?;
+    Ok(forgotten)
 }

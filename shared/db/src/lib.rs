@@ -64,8 +64,14 @@
 //! }
 //! ```
 //!
-//! What is not done here: no statement of any service, no clock, no row-level security yet (a `Tx`
-//! knows its [`Scope`](yinyom_kernel::Scope) so that it can come).
+//! # Row-level security
+//! On PostgreSQL each table with a `business_id` is forced to have a policy `business_id = ` what the
+//! work's [`Scope`](yinyom_kernel::Scope) says; the text is in the services' migrations. Work without a scope
+//! sees no rows of such a table. What work across businesses needs (TRAPS 16) is in a few tables
+//! without the policy and without anything personal, such as `due_work`: it reads there which
+//! businesses there is something to do for, and enters one at a time.
+//!
+//! What is not done here: no statement of any service, no clock.
 
 mod changes;
 mod config;
@@ -76,6 +82,7 @@ mod list;
 mod migrations;
 mod pools;
 mod query;
+mod row_security;
 mod session;
 mod tx;
 

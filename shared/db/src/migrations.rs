@@ -55,6 +55,14 @@ pub enum OpenError {
     #[error("the database refuses the user, the password or the database that its address names")]
     Refused(#[source] DbError),
 
+    /// The role is a superuser or has `BYPASSRLS`.
+    #[error(
+        "the database role that the address names is a superuser or has BYPASSRLS, so nothing in \
+         the database would keep businesses apart: make a plain role that owns the service's \
+         database, or allow this one explicitly"
+    )]
+    Unbound,
+
     /// The database could not be reached.
     #[error(transparent)]
     Db(#[from] DbError),

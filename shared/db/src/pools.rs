@@ -8,6 +8,7 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Connection, Database, Executor, Pool};
 use yinyom_kernel::time_left;
 
+use crate::row_security::CLEAN;
 use crate::session::in_time;
 use crate::{DbConfig, DbError};
 
@@ -27,7 +28,7 @@ pub(crate) async fn acquire<D: Database>(pool: &Pool<D>) -> Result<PoolConnectio
 }
 
 /// A pool that tries a connection when it has lain about, not each time, and that takes none back
-/// with an open transaction.
+/// with an open transaction or a business.
 pub(crate) fn postgres(config: &DbConfig, connections: u32) -> PgPoolOptions {
     let limit = config.acquire_timeout;
     PgPoolOptions::new()
@@ -38,13 +39,10 @@ pub(crate) fn postgres(config: &DbConfig, connections: u32) -> PgPoolOptions {
             Box::pin(async move { Ok(meta.idle_for < TRUSTED || connection.ping().await.is_ok()) })
         })
         .after_release(move |connection, _| {
-            // Ends a transaction that sqlx does not know of (TRAPS 5). Where there is none, this
-            // begins and ends an empty one, in one round trip and without the warning that a bare
-            // ROLLBACK would log. In a failed transaction it fails, and the connection is closed; so
-            // is one whose server does not answer, which would else keep its place in the pool.
-            Box::pin(async move {
-                Ok(in_time(limit, connection.execute("BEGIN; ROLLBACK")).await.is_ok())
-            })
+            // The next user must find neither an open transaction nor a business. In a failed
+            // transaction it fails, and the connection is closed; so is one whose server does not
+            // answer, which would else keep its place in the pool.
+            Box::pin(async move { Ok(in_time(limit, connection.execute(CLEAN)).await.is_ok()) })
         })
 }
 

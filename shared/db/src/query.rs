@@ -6,13 +6,16 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    Arguments, AssertSqlSafe, Decode, Encode, FromRow, Postgres, SqlSafeStr, SqlStr, Sqlite, Type,
+    Arguments, AssertSqlSafe, Decode, Encode, Executor, FromRow, Postgres, SqlSafeStr, SqlStr,
+    Sqlite, Type,
 };
 
-use crate::DbError;
+use uuid::Uuid;
+
 use crate::list::{self, Item, Rows};
-use crate::session::{Connection, in_time};
+use crate::session::{Connection, Session, in_time};
 use crate::tx::State;
+use crate::{DbError, row_security};
 
 /// What can be bound in a statement: `i64`, `i32`, `bool`, `&str`, `String`, `Uuid`, `&[u8]`,
 /// `Vec<u8>`, and an `Option` of each. A `[u8; 32]` is bound as `&hash[..]`.
@@ -64,6 +67,10 @@ impl<T> Scalar for T where
 pub struct Query<'t> {
     target: Option<Target<'t>>,
     failed: &'t mut bool,
+    /// What business PostgreSQL believes that this is about, and what it has to be told first.
+    told: &'t mut Option<Uuid>,
+    business: Option<Uuid>,
+    in_transaction: bool,
     text: Text,
     lock: &'static str,
     keeps_plan: bool,
@@ -105,9 +112,7 @@ impl Text {
 macro_rules! run {
     ($query:expr, $build:expr, $finish:ident) => {{
         let (keeps_plan, limit) = ($query.keeps_plan, $query.limit);
-        let (target, sql, failed) = $query.ready()?;
-        // Set before the first await: a statement that is dropped half-way has not succeeded.
-        *failed = true;
+        let (target, sql, failed) = $query.ready().await?;
         let answer = match target {
             Target::Sqlite(connection, values) => {
                 $build(sql, values).persistent(keeps_plan).$finish(connection).await?
@@ -124,6 +129,7 @@ macro_rules! run {
 
 impl<'t> Query<'t> {
     pub(crate) fn new(state: &'t mut State, sql: SqlStr) -> Self {
+        let in_transaction = state.session.as_ref().is_some_and(Session::is_transaction);
         let target = state.session.as_mut().map(|session| match session.connection() {
             Connection::Sqlite(connection) => {
                 Target::Sqlite(connection, SqliteArguments::default())
@@ -137,6 +143,9 @@ impl<'t> Query<'t> {
         Self {
             target,
             failed: &mut state.failed,
+            told: &mut state.told,
+            business: state.scope.map(|scope| scope.business().uuid()),
+            in_transaction,
             text: Text::Given(sql),
             lock: "",
             keeps_plan: true,
@@ -264,8 +273,7 @@ impl<'t> Query<'t> {
     /// Runs the statement; how many rows it changed.
     pub async fn execute(self) -> Result<u64, DbError> {
         let limit = self.limit;
-        let (target, sql, failed) = self.ready()?;
-        *failed = true;
+        let (target, sql, failed) = self.ready().await?;
         let changed = match target {
             Target::Sqlite(connection, values) => {
                 sqlx::query_with(sql, values).execute(connection).await?.rows_affected()
@@ -331,13 +339,21 @@ impl<'t> Query<'t> {
         }
     }
 
-    /// The statement, if nothing was wrong so far.
-    fn ready(self) -> Result<(Target<'t>, SqlStr, &'t mut bool), DbError> {
+    /// The statement, if nothing was wrong so far, on a connection that knows what business it is about. Until it has
+    /// succeeded it has failed: it may be dropped half-way.
+    async fn ready(self) -> Result<(Target<'t>, SqlStr, &'t mut bool), DbError> {
+        *self.failed = true;
         if let Some(problem) = self.problem {
-            *self.failed = true;
             return Err(problem);
         }
-        let target = self.target.ok_or_else(|| DbError::bug("this unit of work is over"))?;
+        let mut target = self.target.ok_or_else(|| DbError::bug("this unit of work is over"))?;
+        if let Target::Postgres(connection, _) = &mut target
+            && *self.told != self.business
+        {
+            let tell = row_security::tell(self.business, self.in_transaction);
+            in_time(self.limit, connection.execute(tell)).await?;
+            *self.told = self.business;
+        }
         let text = if self.lock.is_empty() {
             self.text
         } else {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
+use uuid::Uuid;
 
-use crate::DbError;
+use crate::{DbError, row_security};
 
 /// How long a rollback may take before it is left to the pool and the database.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -54,19 +55,29 @@ impl Idle {
     }
 
     /// Begins a unit of work. Must not be cancelled (TRAPS 5).
-    pub(crate) async fn begin(self, within: Duration) -> Result<Session, DbError> {
-        self.begin_with("BEGIN IMMEDIATE", "BEGIN", within).await
+    pub(crate) async fn begin(
+        self,
+        business: Option<Uuid>,
+        within: Duration,
+    ) -> Result<Session, DbError> {
+        self.begin_with("BEGIN IMMEDIATE", "BEGIN", business, within).await
     }
 
     /// Begins a read that sees one moment. Must not be cancelled (TRAPS 5).
-    pub(crate) async fn begin_snapshot(self, within: Duration) -> Result<Session, DbError> {
-        self.begin_with("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", within).await
+    pub(crate) async fn begin_snapshot(
+        self,
+        business: Option<Uuid>,
+        within: Duration,
+    ) -> Result<Session, DbError> {
+        let postgres = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        self.begin_with("BEGIN", postgres, business, within).await
     }
 
     async fn begin_with(
         self,
         sqlite: &'static str,
         postgres: &'static str,
+        business: Option<Uuid>,
         within: Duration,
     ) -> Result<Session, DbError> {
         // `Transaction::begin` is what `Pool::begin_with` does once it has a connection. Taking the
@@ -75,10 +86,11 @@ impl Idle {
             Self::Sqlite(connection) => Session::SqliteUnit(
                 Transaction::begin(connection, Some(sqlite.into_sql_str())).await?,
             ),
-            Self::Postgres(connection) => Session::PostgresUnit(
-                in_time(within, Transaction::begin(connection, Some(postgres.into_sql_str())))
-                    .await?,
-            ),
+            Self::Postgres(connection) => {
+                let begin = row_security::begin(postgres, business);
+                let begun = Transaction::begin(connection, Some(begin));
+                Session::PostgresUnit(in_time(within, begun).await?)
+            }
         })
     }
 }
@@ -91,6 +103,11 @@ impl Session {
             Self::SqliteRead(connection) => Connection::Sqlite(connection),
             Self::PostgresRead(connection) => Connection::Postgres(connection),
         }
+    }
+
+    /// Whether what it is told is forgotten with it.
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self, Self::SqliteUnit(_) | Self::PostgresUnit(_))
     }
 
     /// Ends a unit of work. An error of class `Unavailable` leaves open whether it took effect.

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) session: Option<Session>,
     pub(crate) postgres: bool,
     pub(crate) scope: Option<Scope>,
+    /// What business PostgreSQL believes that this is about.
+    pub(crate) told: Option<Uuid>,
     /// A statement was begun and did not succeed. PostgreSQL would answer "committed" to such a unit
     /// and roll it back.
     pub(crate) failed: bool,
@@ -74,7 +76,9 @@ impl State {
         limits: Limits,
         pass: Option<Pass>,
     ) -> Arc<Mutex<Self>> {
+        let begun_with = scope.filter(|_| session.is_transaction());
         Arc::new(Mutex::new(Self {
+            told: begun_with.map(|scope| scope.business().uuid()),
             session: Some(session),
             postgres,
             limits,

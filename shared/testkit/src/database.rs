@@ -4,6 +4,7 @@
 
 use std::ops::Deref;
 
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use uuid::Uuid;
@@ -16,6 +17,8 @@ const SERVER: &str = "YINYOM_TEST_POSTGRES_URL";
 pub struct TestDb {
     db: Db,
     config: DbConfig,
+    /// Where row-level security does not bind.
+    unbound: Option<DbConfig>,
     /// Removes the file, or the database on the server, when dropped.
     _place: Box<dyn std::fmt::Debug + Send>,
 }
@@ -24,6 +27,16 @@ impl TestDb {
     /// How to reach this database once more, as another process would.
     pub fn config(&self) -> &DbConfig {
         &self.config
+    }
+
+    /// The same database, for who looks into all businesses or breaks something behind a service's back: as PostgreSQL's
+    /// superuser, whom row-level security does not bind.
+    ///
+    /// # Panics
+    /// If it cannot be opened.
+    pub async fn unbound(&self) -> Db {
+        let Some(config) = &self.unbound else { return self.handle() };
+        as_it_is(config).await
     }
 
     /// A handle that outlives no test, for code that wants to own one.
@@ -47,10 +60,11 @@ impl Deref for TestDb {
 pub async fn sqlite(migrations: &Migrations) -> TestDb {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
     let config = DbConfig::new(format!("sqlite:{}", directory.path().join("test.db").display()));
-    open(config, migrations, directory).await
+    open(config, None, migrations, directory).await
 }
 
-/// A new database on the server that `YINYOM_TEST_POSTGRES_URL` names.
+/// A new database on the server that `YINYOM_TEST_POSTGRES_URL` names, for whose superuser it is. The database belongs to
+/// a plain role, like a service's.
 ///
 /// # Panics
 /// If the variable is missing, the server cannot be reached or the migrations fail.
@@ -64,11 +78,15 @@ pub async fn postgres(migrations: &Migrations) -> TestDb {
     let server: PgConnectOptions =
         url.parse().unwrap_or_else(|_| panic!("{SERVER} is not a postgres:// address"));
     let name = format!("test_{}", Uuid::now_v7().simple());
-    administer(&server, format!("CREATE DATABASE {name}"))
+    let role = format!("CREATE ROLE {name} LOGIN PASSWORD '{name}' NOSUPERUSER NOBYPASSRLS");
+    administer(&server, [role, format!("CREATE DATABASE {name} OWNER {name}")])
         .await
         .unwrap_or_else(|error| panic!("the server that {SERVER} names does not serve: {error}"));
-    let config = DbConfig::new(server.clone().database(&name).to_url_lossy().to_string());
-    open(config, migrations, OnServer { server, name }).await
+    let there = server.clone().database(&name);
+    let url = |options: PgConnectOptions| options.to_url_lossy().to_string();
+    let unbound = DbConfig { allow_rls_bypass: true, ..DbConfig::new(url(there.clone())) };
+    let config = DbConfig::new(url(there.username(&name).password(&name)));
+    open(config, Some(unbound), migrations, OnServer { server, name }).await
 }
 
 /// A database that is the test's own: to be made before and removed after by whoever has it.
@@ -76,24 +94,38 @@ pub async fn postgres(migrations: &Migrations) -> TestDb {
 /// # Panics
 /// If it cannot be opened or migrated.
 pub async fn existing(config: DbConfig, migrations: &Migrations) -> TestDb {
-    open(config, migrations, ()).await
+    open(config, None, migrations, ()).await
+}
+
+/// Opens a database and leaves its schema as it is.
+pub(crate) async fn as_it_is(config: &DbConfig) -> Db {
+    let nothing = || {
+        let mut nothing = Migrator::with_migrations(Vec::new());
+        nothing.set_ignore_missing(true);
+        nothing
+    };
+    let schema = Migrations { sqlite: nothing(), postgres: nothing() };
+    Db::connect(config, &schema).await.unwrap_or_else(|error| panic!("once more: {error}"))
 }
 
 async fn open(
     config: DbConfig,
+    unbound: Option<DbConfig>,
     migrations: &Migrations,
     place: impl std::fmt::Debug + Send + 'static,
 ) -> TestDb {
     match Db::connect(&config, migrations).await {
-        Ok(db) => TestDb { db, config, _place: Box::new(place) },
+        Ok(db) => TestDb { db, config, unbound, _place: Box::new(place) },
         Err(error) => panic!("the test database cannot be opened: {error}: {error:?}"),
     }
 }
 
-async fn administer(server: &PgConnectOptions, statement: String) -> sqlx::Result<()> {
+async fn administer(server: &PgConnectOptions, statements: [String; 2]) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect_with(server).await?;
-    // The name in it is made of a UUID's digits.
-    connection.execute(AssertSqlSafe(statement)).await?;
+    for statement in statements {
+        // The name in it is made of a UUID's digits.
+        connection.execute(AssertSqlSafe(statement)).await?;
+    }
     connection.close().await
 }
 
@@ -107,11 +139,14 @@ struct OnServer {
 impl Drop for OnServer {
     fn drop(&mut self) {
         let server = self.server.clone();
-        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let statements = [
+            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+            format!("DROP ROLE IF EXISTS {}", self.name),
+        ];
         // On a thread of its own, because a runtime may be at work on this one.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(administer(&server, statement)))
+            runtime.map(|runtime| runtime.block_on(administer(&server, statements)))
         });
         if !matches!(dropped.join(), Ok(Ok(Ok(())))) {
             eprintln!("the test database {} was left on the server", self.name);

@@ -4,6 +4,7 @@
 
 pub mod certificates;
 mod database;
+pub mod row_security;
 pub mod servers;
 pub mod tokens;
 

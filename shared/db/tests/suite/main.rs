@@ -8,6 +8,7 @@ mod errors;
 mod many;
 mod opening;
 mod requests;
+mod row_security;
 mod units;
 
 use uuid::Uuid;

@@ -90,14 +90,17 @@ async fn the_same_id_of_another_caller_rpc_or_business_is_another_request(db: Te
     let others = [
         Key { caller: "member:2".to_owned(), ..key.clone() },
         Key { rpc: "/yinyom.test.v1.Service/Other".to_owned(), ..key.clone() },
-        Key { business: Some(some_scope().business()), ..key.clone() },
         Key { business: None, ..key.clone() },
-        key,
+        key.clone(),
     ];
     for (unit, key) in (0..).zip(others) {
         change(&db, scope, key, SAME, unit).await.unwrap();
     }
-    assert_eq!(units(&db, scope).await, [0, 1, 2, 3, 4]);
+    assert_eq!(units(&db, scope).await, [0, 1, 2, 3]);
+    let other = some_scope();
+    let key = Key { business: Some(other.business()), ..key };
+    change(&db, other, key, SAME, 4).await.unwrap();
+    assert_eq!(units(&db, other).await, [4]);
 }
 
 async fn a_request_that_failed_can_be_sent_again(db: TestDb) {
@@ -147,9 +150,10 @@ async fn old_requests_are_forgotten_and_young_ones_are_not(db: TestDb) {
     for (unit, key) in (0..).zip(&keys) {
         change(&db, scope, key.clone(), SAME, unit).await.unwrap();
     }
+    let kept = i64::try_from(idempotency::KEPT.as_micros()).unwrap();
     let prune = |most| {
-        db.write_unscoped::<_, DbError, _, _>(move |mut tx| async move {
-            let forgotten = idempotency::prune(&mut tx, 2, most).await?;
+        db.write::<_, DbError, _, _>(scope, move |mut tx| async move {
+            let forgotten = idempotency::prune(&mut tx, 1 + kept, most).await?;
             tx.done(forgotten)
         })
     };
@@ -169,4 +173,6 @@ fn the_tables_that_services_copy_are_the_ones_tested_here() {
     let postgres = include_str!("migrations/postgres/0001_first.sql");
     assert!(sqlite.starts_with(idempotency::SQLITE_TABLE));
     assert!(postgres.starts_with(idempotency::POSTGRES_TABLE));
+    assert!(sqlite.contains(idempotency::SQLITE_DUE_TABLE));
+    assert!(postgres.contains(idempotency::POSTGRES_DUE_TABLE));
 }
