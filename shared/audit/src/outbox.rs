@@ -11,10 +11,16 @@ use crate::Act;
 pub const OUTBOX: Outbox = Outbox::prefixed("audit_", "audit-outbox-sweep");
 
 /// The tables, for a producer's migrations on SQLite. `task_leases` are needed, too.
-pub const SQLITE_TABLES: &str = include_str!("../migrations/sqlite/1_audit_outbox.sql");
+pub const SQLITE_TABLES: [&str; 2] = [
+    include_str!("../migrations/sqlite/1_audit_outbox.sql"),
+    include_str!("../migrations/sqlite/2_audit_payloads.sql"),
+];
 
 /// The tables, for a producer's migrations on PostgreSQL. `task_leases` are needed, too.
-pub const POSTGRES_TABLES: &str = include_str!("../migrations/postgres/1_audit_outbox.sql");
+pub const POSTGRES_TABLES: [&str; 2] = [
+    include_str!("../migrations/postgres/1_audit_outbox.sql"),
+    include_str!("../migrations/postgres/2_audit_payloads.sql"),
+];
 
 /// The stream of a business. A producer has one for each: the order in which things happened is told by it.
 pub const fn stream(business: BusinessId) -> Uuid {

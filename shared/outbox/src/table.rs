@@ -10,10 +10,16 @@ use yinyom_kernel::from_micros;
 use crate::{Event, Outbox};
 
 /// The tables, for a service's migrations on SQLite.
-pub const SQLITE_TABLES: &str = include_str!("../migrations/sqlite/1_outbox.sql");
+pub const SQLITE_TABLES: [&str; 2] = [
+    include_str!("../migrations/sqlite/1_outbox.sql"),
+    include_str!("../migrations/sqlite/2_payloads.sql"),
+];
 
 /// The tables, for a service's migrations on PostgreSQL.
-pub const POSTGRES_TABLES: &str = include_str!("../migrations/postgres/1_outbox.sql");
+pub const POSTGRES_TABLES: [&str; 2] = [
+    include_str!("../migrations/postgres/1_outbox.sql"),
+    include_str!("../migrations/postgres/2_payloads.sql"),
+];
 
 /// How long the replica that committed an event has it to itself, before the sweep takes it.
 pub const GRACE: Duration = Duration::from_secs(1);
@@ -58,20 +64,29 @@ impl Outbox {
         if events.is_empty() {
             return Ok(());
         }
-        let due = |event: &Event| event.created_at.as_microsecond().saturating_add(micros(GRACE));
-        let rows = Rows::new()
-            .uuids("stream_id", events.iter().map(|e| e.stream))
-            .ints("seq", events.iter().map(|e| e.seq))
-            .bytes("payload", events.iter().map(|e| &e.payload[..]))
-            .texts("trace_parent", events.iter().map(|e| e.trace_parent.as_deref()))
-            .ints("created_at", events.iter().map(|e| e.created_at.as_microsecond()))
-            .ints("due_at", events.iter().map(due));
+        if tx.is_postgres() {
+            let both = "WITH event AS (SELECT * FROM {rows}), said AS (
+                     INSERT INTO outbox_payloads
+                         (business_id, stream_id, seq, payload, trace_parent)
+                     SELECT $1, stream_id, seq, payload, trace_parent FROM event
+                 )
+                 INSERT INTO outbox (business_id, stream_id, seq, created_at, due_at)
+                 SELECT $1, stream_id, seq, created_at, due_at FROM event";
+            let rows = times(payloads(keys(events), events), events);
+            return tx.scoped(self.sql(both)).rows(rows).execute().await.map(drop);
+        }
         tx.scoped(self.sql(
-            "INSERT INTO outbox
-                 (business_id, stream_id, seq, payload, trace_parent, created_at, due_at)
-             SELECT $1, stream_id, seq, payload, trace_parent, created_at, due_at FROM {rows}",
+            "INSERT INTO outbox_payloads (business_id, stream_id, seq, payload, trace_parent)
+             SELECT $1, stream_id, seq, payload, trace_parent FROM {rows}",
         ))
-        .rows(rows)
+        .rows(payloads(keys(events), events))
+        .execute()
+        .await?;
+        tx.scoped(self.sql(
+            "INSERT INTO outbox (business_id, stream_id, seq, created_at, due_at)
+             SELECT $1, stream_id, seq, created_at, due_at FROM {rows}",
+        ))
+        .rows(times(keys(events), events))
         .execute()
         .await
         .map(drop)
@@ -153,6 +168,23 @@ impl Outbox {
         .await
         .map(drop)
     }
+}
+
+fn keys(events: &[Event]) -> Rows<'_> {
+    Rows::new()
+        .uuids("stream_id", events.iter().map(|e| e.stream))
+        .ints("seq", events.iter().map(|e| e.seq))
+}
+
+fn payloads<'e>(rows: Rows<'e>, events: &'e [Event]) -> Rows<'e> {
+    rows.bytes("payload", events.iter().map(|e| &e.payload[..]))
+        .texts("trace_parent", events.iter().map(|e| e.trace_parent.as_deref()))
+}
+
+fn times<'e>(rows: Rows<'e>, events: &'e [Event]) -> Rows<'e> {
+    let created = |event: &Event| event.created_at.as_microsecond();
+    rows.ints("created_at", events.iter().map(created))
+        .ints("due_at", events.iter().map(|e| created(e).saturating_add(micros(GRACE))))
 }
 
 /// [`Outbox::enqueue`] of [`Outbox::MAIN`].

@@ -108,7 +108,7 @@ pub(crate) async fn read(
     // `CROSS JOIN` keeps SQLite from starting at the outbox.
     let rows = tx
         .scoped(of.sql(
-            "SELECT o.stream_id, o.seq, o.payload, o.trace_parent, o.created_at,
+            "SELECT o.stream_id, o.seq, p.payload, p.trace_parent, o.created_at,
                     s.attempts, s.next_attempt_at
              FROM (
                  SELECT batch.stream_id, batch.events, (
@@ -118,6 +118,8 @@ pub(crate) async fn read(
                  FROM {rows}
              ) AS w
              CROSS JOIN outbox o
+             JOIN outbox_payloads p
+               ON p.business_id = $1 AND p.stream_id = o.stream_id AND p.seq = o.seq
              LEFT JOIN outbox_stalls s ON s.business_id = $1 AND s.stream_id = o.stream_id
              WHERE o.business_id = $1 AND o.stream_id = w.stream_id
                AND o.seq >= w.head AND o.seq < w.head + w.events
@@ -212,25 +214,40 @@ pub(crate) async fn mark(
 /// Deletes events that arrived. On PostgreSQL it passes over those that another relay deletes at this
 /// moment: two that wait for each other's rows would be a deadlock, and one deletion is enough.
 async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
-    let sql = tx.dialect(
+    let rows = || {
+        Rows::new()
+            .uuids("stream_id", recorded.iter().map(|(stream, _)| *stream))
+            .ints("seq", recorded.iter().map(|(_, seq)| *seq))
+    };
+    if tx.is_postgres() {
+        let both = "WITH gone AS (
+                 DELETE FROM outbox WHERE (business_id, stream_id, seq) IN (
+                     SELECT o.business_id, o.stream_id, o.seq
+                     FROM {rows} JOIN outbox o
+                       ON o.business_id = $1 AND o.stream_id = batch.stream_id AND o.seq = batch.seq
+                     FOR UPDATE OF o SKIP LOCKED
+                 ) RETURNING stream_id, seq
+             )
+             DELETE FROM outbox_payloads p USING gone
+             WHERE p.business_id = $1 AND p.stream_id = gone.stream_id AND p.seq = gone.seq";
+        return tx.scoped(of.sql(both)).rows(rows()).execute().await;
+    }
+    tx.scoped(of.sql(
+        "DELETE FROM outbox_payloads WHERE (business_id, stream_id, seq) IN (
+             SELECT $1, stream_id, seq FROM {rows}
+         )",
+    ))
+    .rows(rows())
+    .execute()
+    .await?;
+    tx.scoped(of.sql(
         "DELETE FROM outbox WHERE (business_id, stream_id, seq) IN (
              SELECT $1, stream_id, seq FROM {rows}
          )",
-        "DELETE FROM outbox WHERE (business_id, stream_id, seq) IN (
-             SELECT o.business_id, o.stream_id, o.seq
-             FROM {rows} JOIN outbox o
-               ON o.business_id = $1 AND o.stream_id = batch.stream_id AND o.seq = batch.seq
-             FOR UPDATE OF o SKIP LOCKED
-         )",
-    );
-    tx.scoped(of.sql(sql))
-        .rows(
-            Rows::new()
-                .uuids("stream_id", recorded.iter().map(|(stream, _)| *stream))
-                .ints("seq", recorded.iter().map(|(_, seq)| *seq)),
-        )
-        .execute()
-        .await
+    ))
+    .rows(rows())
+    .execute()
+    .await
 }
 
 /// Notes streams that were not taken, if they still wait: another relay may have had more luck.

@@ -5,6 +5,7 @@ use yinyom_db::DbError;
 use yinyom_kernel::{BusinessId, Clock};
 use yinyom_outbox::{Event, GRACE, Status, enqueue};
 use yinyom_testkit::TestDb;
+use yinyom_testkit::row_security::{assert_own_rows_alone, assert_row_security};
 
 use crate::MIGRATIONS;
 use crate::world::{World, event, ids, scope};
@@ -22,6 +23,17 @@ async fn status_counts_one_business_and_tells_its_oldest(db: TestDb) {
     world.commit(business, &ids(1)).await;
     let status = world.status(business).await;
     assert_eq!((status.backlog, status.oldest), (1_001, Some(began)));
+}
+
+/// What the relay reads across businesses says nothing of what is in the events.
+async fn what_the_events_say_is_their_businesss_alone(db: TestDb) {
+    assert_row_security(&db, &["outbox"], &["task_leases"]).await;
+    let world = World::new(db).await;
+    let (ours, theirs) = (BusinessId::generate(), BusinessId::generate());
+    world.commit(ours, &ids(2)).await;
+    world.commit(theirs, &ids(1)).await;
+    let tables = assert_own_rows_alone(&world.place, scope(ours), scope(theirs)).await;
+    assert_eq!(tables, if world.db.is_postgres() { vec!["outbox_payloads"] } else { vec![] });
 }
 
 async fn a_number_is_used_once_or_the_whole_unit_is_undone(db: TestDb) {
@@ -64,6 +76,7 @@ async fn an_event_arrives_as_it_was_put_in(db: TestDb) {
 
 yinyom_testkit::both_databases!(MIGRATIONS =>
     status_counts_one_business_and_tells_its_oldest,
+    what_the_events_say_is_their_businesss_alone,
     a_number_is_used_once_or_the_whole_unit_is_undone,
     an_event_arrives_as_it_was_put_in,
 );

@@ -23,7 +23,7 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub receiver: Receiver,
     pub ear: Ear,
-    _db: TestDb,
+    pub place: TestDb,
 }
 
 pub struct Running {
@@ -79,7 +79,7 @@ impl World {
         .unwrap();
         let (receiver, ear) = Receiver::new();
         let clock = Arc::new(ManualClock::at("2026-11-01T00:00:00Z".parse::<Timestamp>().unwrap()));
-        Self { db: db.handle(), clock, receiver, ear, _db: db }
+        Self { db: db.handle(), clock, receiver, ear, place: db }
     }
 
     /// One more replica's relay.
@@ -187,7 +187,7 @@ impl World {
 
     /// Rows in the table of stalls, whatever they are for.
     pub async fn stalls(&self) -> i64 {
-        let mut tx = self.db.read_unscoped().await.unwrap();
+        let mut tx = self.place.unbound().await.read_unscoped().await.unwrap();
         tx.query("SELECT COUNT(*) FROM outbox_stalls").scalar().await.unwrap()
     }
 
