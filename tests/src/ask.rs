@@ -96,7 +96,9 @@ impl<'a> About<'a> {
             }
             ("Lead", "name") | (_, "lead") => &things.lead,
             ("Account", "name") | (_, "account") => &things.account,
-            ("Member", "name") | (_, "members" | "new_owner" | "actor") => &things.member,
+            ("Member", "name") | (_, "member" | "members" | "new_owner" | "actor") => {
+                &things.member
+            }
             (_, "parent") => match method.name() {
                 name if name.ends_with("LeadContacts") => &things.lead,
                 name if name.ends_with("AccountContacts") => &things.account,
@@ -113,6 +115,8 @@ impl<'a> About<'a> {
             (_, "display_name" | "owner_display_name" | "title" | "first_name") => {
                 return Some(self.text.to_owned());
             }
+            // Of the business.
+            (_, "stream") => return things.business.rsplit('/').next().map(str::to_owned),
             (_, "holder") => return Some(uuid::Uuid::now_v7().to_string()),
             _ => return None,
         };
@@ -126,7 +130,8 @@ impl<'a> About<'a> {
         Some(match field.name() {
             "role" | "state" | "to_state" => 3,
             "plan" => 5,
-            "channel" | "channels" | "granularity" | "from_state" | "cause" => 1,
+            "channel" | "channels" | "granularity" | "from_state" | "cause" | "privilege"
+            | "field" => 1,
             "surface" => self.surface,
             _ => return None,
         })

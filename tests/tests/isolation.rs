@@ -136,7 +136,7 @@ async fn foreign_things_under_the_own_name(
     let absent = Things::absent(&own.business);
     for method in of_a_business() {
         for (bearer, surface) in [(&ours.owner.bearer, 4), (&house.tokens.named("mailer"), 6)] {
-            if !about_a_thing(&method) || method.name() == "RecordConsentChanges" {
+            if !about_a_thing(&method) || method.name().starts_with("Record") {
                 continue;
             }
             let of = |things| About { surface, ..About::member(things) };
@@ -207,6 +207,7 @@ async fn what_was_asked_is_there(house: &House, owner: &Bearer, things: &Things)
     methods.sort_by_key(rank);
     let refusals = [
         ("GetPolicy", "RPC_NOT_ALLOWED"),
+        ("RecordAuditEvents", "RPC_NOT_ALLOWED"),
         ("RecordConsentChanges", "RPC_NOT_ALLOWED"),
         // By `CreateLead`.
         ("DeleteContact", "PRIMARY_CONTACT"),

@@ -12,7 +12,9 @@ const FIVE_MEBIBYTES: usize = 5 * 1024 * 1024;
 pub fn caller(world: &World, method: &str) -> Person {
     match method {
         "CreateBusiness" | "ListBusinesses" => world.house.named("vendor"),
-        "GetPolicy" | "RenewPolicyLease" | "RecordConsentChanges" => world.house.named("mailer"),
+        "GetPolicy" | "RenewPolicyLease" | "RecordAuditEvents" | "RecordConsentChanges" => {
+            world.house.named("mailer")
+        }
         _ => world.ours.owner.clone(),
     }
 }

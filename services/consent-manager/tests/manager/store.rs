@@ -10,6 +10,7 @@ use yinyom_consent::{
     Surface, SurfaceParent,
 };
 use yinyom_kernel::{BusinessId, PageSize, Scope};
+use yinyom_testkit::row_security::{assert_own_rows_alone, assert_row_security};
 use yinyom_testkit::{TestDb, both_databases};
 
 /// A change with each field now this way, now that way.
@@ -54,9 +55,8 @@ fn change(business: BusinessId, seq: i64, step: usize) -> ConsentChange {
 }
 
 async fn every_change_can_be_hashed_again(db: TestDb) {
-    let business = BusinessId::generate();
-    #[expect(clippy::disallowed_methods, reason = "the test is the business")]
-    let scope = Scope::assume(business);
+    let scope = some_scope();
+    let business = scope.business();
     let entries: Vec<_> = (0..120)
         .zip(0_i64..)
         .map(|(step, index)| change(business, index + 1, step))
@@ -85,4 +85,35 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
     assert!(found.iter().all(|entry| entry.change.leaf_hash() == entry.leaf_hash));
 }
 
-both_databases!(MIGRATIONS => every_change_can_be_hashed_again);
+async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
+    assert_row_security(&db, &[], &[]).await;
+    let (ours, theirs) = (some_scope(), some_scope());
+    for scope in [ours, theirs] {
+        db.write(scope, move |mut tx| async move {
+            let change = change(scope.business(), 1, 1);
+            let recorded = Recorded {
+                leaf_hash: change.leaf_hash(),
+                sealed_evidence: None,
+                ingested_at: change.recorded_at,
+                ledger_index: 0,
+                change,
+            };
+            ledger::append(&mut tx, &[recorded]).await?;
+            tx.done::<_, consent_manager::store::StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+    let tables = assert_own_rows_alone(&db, ours, theirs).await;
+    assert_eq!(tables, if db.is_postgres() { vec!["ledger"] } else { vec![] });
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test is the business")]
+fn some_scope() -> Scope {
+    Scope::assume(BusinessId::generate())
+}
+
+both_databases!(MIGRATIONS =>
+    every_change_can_be_hashed_again,
+    postgres_itself_keeps_businesses_apart,
+);

@@ -21,6 +21,7 @@ use yinyom_policy::{
 };
 use yinyom_privacy::{MasterKey, MasterKeys};
 use yinyom_proto::manager::v1 as pb;
+use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_rpc::ServerConfig;
@@ -31,6 +32,7 @@ pub use crate::support::directory::*;
 
 mod directory;
 
+pub type Audit = AuditServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Ledger = LedgerServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Reports = ReportServiceClient<InterceptedService<Wire, Bearer>>;
 
@@ -41,7 +43,8 @@ pub const LEASE: Duration = Duration::from_hours(24 * 365);
 
 const CALLERS: &str = r#"{
   "services": [
-    { "name": "contact-directory", "businesses": "*", "rpcs": ["/yinyom.manager.v1.LedgerService/*"] },
+    { "name": "contact-directory", "businesses": "*", "rpcs": [
+        "/yinyom.manager.v1.LedgerService/*", "/yinyom.manager.v1.AuditService/RecordAuditEvents"] },
     { "name": "warehouse", "businesses": "*", "rpcs": ["*"] },
     { "name": "nothing", "businesses": [], "rpcs": ["*"] },
     { "name": "trends", "businesses": "*", "rpcs": ["/yinyom.manager.v1.ReportService/GetConsentTrend"] }
@@ -185,6 +188,10 @@ impl World {
     pub fn ledger_as(&self, bearer: Bearer) -> Ledger {
         LedgerServiceClient::with_interceptor(self.wire(), bearer)
             .max_decoding_message_size(16 * 1024 * 1024)
+    }
+
+    pub fn audit_as(&self, bearer: Bearer) -> Audit {
+        AuditServiceClient::with_interceptor(self.wire(), bearer)
     }
 
     pub fn reports_as(&self, bearer: Bearer) -> Reports {

@@ -41,7 +41,7 @@ async fn status(
     body: pb::GetOutboxStatusRequest,
 ) -> Result<pb::GetOutboxStatusResponse, Error> {
     let business = read::business("parent", &body.parent)?;
-    let (status, now) = directory.outbox_status(call.caller(), business).await?;
+    let (status, reveals, now) = directory.outbox_status(call.caller(), business).await?;
     let age = status.oldest.map(|oldest| {
         let waited = Duration::try_from(now.duration_since(oldest)).unwrap_or_default();
         prost_types::Duration::try_from(waited).unwrap_or_default()
@@ -59,6 +59,14 @@ async fn status(
                 quarantine_time: Some(timestamp(stream.since)),
             })
             .collect(),
+        reveal_backlog: i64::try_from(reveals.backlog).unwrap_or(i64::MAX),
+        quarantined_reveals: reveals.quarantined.into_iter().next().map(|stream| {
+            pb::QuarantinedReveals {
+                seq: stream.seq,
+                reason: stream.reason,
+                quarantine_time: Some(timestamp(stream.since)),
+            }
+        }),
     })
 }
 

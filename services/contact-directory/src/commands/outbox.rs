@@ -1,6 +1,7 @@
 //! What waits to reach the ledger, and what it refuses. Holds pseudonyms alone.
 
 use jiff::Timestamp;
+use yinyom_audit::OUTBOX;
 use yinyom_db::DbError;
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{BusinessId, ContactId, Scope};
@@ -11,15 +12,17 @@ use super::{Directory, Error};
 use crate::domain::Refusal;
 
 impl Directory {
-    /// What of `business` waits.
+    /// What of `business` waits: consent changes, and reveals.
     pub async fn outbox_status(
         &self,
         caller: &Caller,
         business: BusinessId,
-    ) -> Result<(Status, Timestamp), Error> {
+    ) -> Result<(Status, Status, Timestamp), Error> {
         let scope = self.keeper(caller, business).await?;
-        let status = yinyom_outbox::status(&mut self.db.read(scope).await?).await?;
-        Ok((status, self.now()))
+        let mut tx = self.db.read(scope).await?;
+        let changes = yinyom_outbox::status(&mut tx).await?;
+        let reveals = OUTBOX.status(&mut tx).await?;
+        Ok((changes, reveals, self.now()))
     }
 
     /// Sends again what of `contacts` is in quarantine; how many of them are.
@@ -43,7 +46,8 @@ impl Directory {
         Ok(retried)
     }
 
-    /// Sends again whatever is in quarantine, in units of [`MOST_RETRIED`] contacts; how many they are.
+    /// Sends again whatever is in quarantine, in units of [`MOST_RETRIED`] contacts; how many they are. Reveals are
+    /// sent again, too.
     pub async fn retry_all_quarantined(
         &self,
         caller: &Caller,
@@ -52,6 +56,13 @@ impl Directory {
         let scope = self.keeper(caller, business).await?;
         // What is refused again is not tried again by this call.
         let (before, mut retried) = (self.now(), 0);
+        self.db
+            .write(scope, move |mut tx| async move {
+                OUTBOX.retry_all(&mut tx, before).await?;
+                tx.done::<_, DbError>(())
+            })
+            .await?;
+        self.reveals.wake(business);
         loop {
             let freed = self
                 .db

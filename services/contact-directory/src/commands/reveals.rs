@@ -36,6 +36,7 @@ static REVEALS: LazyLock<Counter<u64>> = LazyLock::new(|| {
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Pending>,
+    relay: RelayHandle,
 }
 
 struct Pending {
@@ -48,8 +49,13 @@ impl Recorder {
     /// Records in `db`, on the current runtime, until the last clone is dropped; wakes `relay`.
     pub fn start(db: Db, relay: RelayHandle) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(db, relay, waiting));
-        Self { queue }
+        tokio::spawn(run(db, relay.clone(), waiting));
+        Self { queue, relay }
+    }
+
+    /// Sends what of `business` waits on its way at once.
+    pub fn wake(&self, business: BusinessId) {
+        self.relay.wake(business, [stream(business)]);
     }
 
     /// Whether the reveal is on record. Not, if the store does not answer within half a second or too many wait for
