@@ -99,7 +99,11 @@ impl Commands {
         let list = List { name: "businesses", business: None, caller };
         let after = self.page_start(&list, asked)?.map_or(businesses::After::NOTHING, read_after);
         let mut tx = self.db.read_unscoped().await?;
-        let rows = businesses::page(&mut tx, after, asked.size.fetch()).await?;
+        let mut rows = Vec::new();
+        for id in businesses::page(&mut tx, after, asked.size.fetch()).await? {
+            tx.enter(caller.scope(id)?);
+            rows.extend(businesses::get(&mut tx).await?);
+        }
         Ok(self.page(&list, asked, rows, |last| {
             [&last.created_at.as_microsecond().to_be_bytes()[..], last.id.uuid().as_bytes()]
                 .concat()

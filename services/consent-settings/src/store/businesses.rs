@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 use yinyom_db::{DbError, Tx};
-use yinyom_kernel::from_micros;
+use yinyom_kernel::{BusinessId, from_micros};
 
 use super::StoreError;
 use crate::domain::{Business, Plan, Zone};
@@ -63,8 +63,12 @@ pub async fn insert(tx: &mut Tx, business: &Business) -> Result<(), DbError> {
     .bind(business.created_at.as_microsecond())
     .bind(business.updated_at.as_microsecond())
     .execute()
-    .await
-    .map(drop)
+    .await?;
+    tx.scoped("INSERT INTO business_ages (business_id, created_at) VALUES ($1, $2)")
+        .bind(business.created_at.as_microsecond())
+        .execute()
+        .await
+        .map(drop)
 }
 
 /// Stores a changed business, whose lock the transaction holds.
@@ -96,19 +100,17 @@ impl After {
     pub const NOTHING: Self = Self { created_at: i64::MIN, id: Uuid::nil() };
 }
 
-/// Businesses of all kinds, oldest first. For operators.
-pub async fn page(tx: &mut Tx, after: After, rows: i64) -> Result<Vec<Business>, StoreError> {
-    tx.query(
-        "SELECT business_id, display_name, plan, time_zone, revision, created_at, updated_at
-         FROM businesses WHERE (created_at, business_id) > ($1, $2)
-         ORDER BY created_at, business_id LIMIT $3",
-    )
-    .bind(after.created_at)
-    .bind(after.id)
-    .bind(rows)
-    .fetch_all::<Row>()
-    .await?
-    .into_iter()
-    .map(Business::try_from)
-    .collect()
+/// Which businesses there are, oldest first. Each is then to be entered (TRAPS 16).
+pub async fn page(tx: &mut Tx, after: After, rows: i64) -> Result<Vec<BusinessId>, DbError> {
+    let ids = tx
+        .query(
+            "SELECT business_id FROM business_ages WHERE (created_at, business_id) > ($1, $2)
+             ORDER BY created_at, business_id LIMIT $3",
+        )
+        .bind(after.created_at)
+        .bind(after.id)
+        .bind(rows)
+        .scalars::<Uuid>()
+        .await?;
+    Ok(ids.into_iter().map(BusinessId::from).collect())
 }

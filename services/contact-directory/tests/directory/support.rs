@@ -195,7 +195,7 @@ impl House {
     /// gap and each change starts where the one before it ended.
     pub async fn ledger(&self) -> Vec<ConsentChange> {
         let payloads: Vec<(Vec<u8>,)> = self
-            .rows("SELECT payload FROM outbox WHERE business_id = $1 ORDER BY stream_id, seq")
+            .rows("SELECT payload FROM outbox_payloads WHERE business_id = $1 ORDER BY stream_id, seq")
             .await;
         let changes: Vec<_> = payloads
             .iter()

@@ -198,7 +198,7 @@ impl<'a> Case<'a> {
             let scope = Caller::Member { business, member: owner }.scope(business).unwrap();
             let mut tx = self.house.db.read(scope).await.unwrap();
             let rows: Vec<(Vec<u8>,)> = tx
-                .scoped("SELECT payload FROM outbox WHERE business_id = $1 ORDER BY stream_id, seq")
+                .scoped("SELECT payload FROM outbox_payloads WHERE business_id = $1 ORDER BY stream_id, seq")
                 .fetch_all()
                 .await
                 .unwrap();

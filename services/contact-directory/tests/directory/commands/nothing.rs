@@ -102,8 +102,8 @@ async fn a_call_that_fails_at_its_last_step_leaves_nothing(db: TestDb) {
     let stream = contact.id.uuid();
     let meddle = house.db.write::<(), StoreError, _, _>(house.scope(), move |mut tx| async move {
         tx.scoped(
-            "INSERT INTO outbox (business_id, stream_id, seq, payload, trace_parent, created_at, due_at)
-             SELECT business_id, stream_id, 2, payload, trace_parent, created_at, due_at
+            "INSERT INTO outbox (business_id, stream_id, seq, created_at, due_at)
+             SELECT business_id, stream_id, 2, created_at, due_at
              FROM outbox WHERE business_id = $1 AND stream_id = $2",
         )
         .bind(stream)

@@ -69,7 +69,7 @@ async fn fifty_writers_at_once_leave_no_gap(db: TestDb) {
 }
 
 async fn payloads(house: &House) -> Vec<Vec<u8>> {
-    let sql = "SELECT payload FROM outbox WHERE business_id = $1 ORDER BY stream_id, seq";
+    let sql = "SELECT payload FROM outbox_payloads WHERE business_id = $1 ORDER BY stream_id, seq";
     house.rows::<(Vec<u8>,)>(sql).await.into_iter().map(|(bytes,)| bytes).collect()
 }
 

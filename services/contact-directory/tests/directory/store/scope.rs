@@ -12,6 +12,7 @@ use yinyom_consent::Channel;
 use yinyom_consent::ConsentState::{Denied, Granted};
 use yinyom_kernel::{Scope, from_micros};
 use yinyom_policy::Rules;
+use yinyom_testkit::row_security::{assert_own_rows_alone, assert_row_security};
 use yinyom_testkit::{TestDb, both_databases};
 
 use super::{Store, That, account, address, contact, lead, said, unit};
@@ -20,6 +21,7 @@ both_databases!(MIGRATIONS =>
     no_read_finds_what_is_another_businesss,
     no_write_touches_what_is_another_businesss,
     the_same_ids_in_two_businesses_are_two_contacts,
+    postgres_itself_keeps_businesses_apart,
 );
 
 const FINGERPRINT: [u8; 32] = [7; 32];
@@ -75,6 +77,28 @@ async fn all(store: &Store, scope: Scope) -> Vec<(String, i64)> {
         rows.extend(tx.scoped(sql).fetch_all::<(String, i64)>().await.unwrap());
     }
     rows
+}
+
+async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
+    assert_row_security(&db, &["audit_outbox", "due_work", "outbox"], &["task_leases"]).await;
+    let store = Store::over(db);
+    fill(&store, store.here, &full()).await;
+    fill(&store, store.there, &full()).await;
+    let tables = assert_own_rows_alone(&store.db, store.here, store.there).await;
+    if store.db.is_postgres() {
+        let filled = [
+            "account_contacts",
+            "accounts",
+            "business_keys",
+            "contact_fingerprints",
+            "contact_points",
+            "contacts",
+            "lead_contacts",
+            "leads",
+            "refused_addresses",
+        ];
+        assert_eq!(tables, filled);
+    }
 }
 
 async fn no_read_finds_what_is_another_businesss(db: TestDb) {
