@@ -23,6 +23,8 @@ class Yinyom:
         self.log = directory / "log"
         self.said = directory / "said"
         self.facts = {}
+        # Settings beside flags, for this program and its commands.
+        self.environment = {}
         self._process = None
         self._stopped = False
 
@@ -94,7 +96,7 @@ class Yinyom:
     def _environment(self, **more):
         # What the developer's shell sets must not decide what is tested.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("YINYOM_")}
-        return kept | more
+        return kept | self.environment | more
 
     def _tail(self):
         return self.log.read_text(errors="replace")[-4000:]

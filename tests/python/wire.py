@@ -17,8 +17,11 @@ CALL_SECONDS = 30
 class Service:
     """One port: its connection, and the API that it tells of by reflection."""
 
-    def __init__(self, address):
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address, credentials=None):
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address)
+        else:
+            self.channel = grpc.secure_channel(address, credentials)
         self._database = ProtoReflectionDescriptorDatabase(self.channel)
         self._pool = descriptor_pool.DescriptorPool(self._database)
 

@@ -13,6 +13,7 @@
 
 pub mod ask;
 mod business;
+pub mod forge;
 mod house;
 mod person;
 mod postgres;
