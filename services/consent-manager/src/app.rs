@@ -50,10 +50,11 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, brings its schema up to date, and puts the service together.
+    /// Opens the database, brings its schema up to date, and puts the service together. Waits for a
+    /// database server that cannot be reached.
     pub async fn open(parts: Parts) -> Result<Self, StartError> {
         let manager = Manager {
-            db: Db::connect(&parts.database, &MIGRATIONS).await?,
+            db: Db::connect_patiently(&parts.database, &MIGRATIONS).await?,
             policies: parts.policies,
             masters: Arc::new(parts.masters),
             clock: parts.clock,

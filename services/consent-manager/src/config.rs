@@ -7,7 +7,7 @@ use std::sync::Arc;
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport};
-use yinyom_rpc::ServerConfig;
+use yinyom_rpc::{ServerConfig, stand_by};
 
 use crate::app::{App, Parts};
 
@@ -58,8 +58,12 @@ impl Config {
             let transport = self.tls.open()?;
             transport.admit(self.listen)?;
             let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
-            let app = App::open(parts).await?;
             let (incoming, address) = transport.listen(self.listen).await?;
+            let opening = stand_by(incoming, Box::pin(App::open(parts)));
+            let Some((incoming, app)) = stop.run_until_cancelled(opening).await else {
+                return Ok(());
+            };
+            let app = app?;
             tracing::info!(%address, tls = transport.serves_tls(), "serving");
             Ok(app.serve(incoming, stop).await?)
         })

@@ -58,9 +58,10 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, brings its schema up to date, and puts the service together.
+    /// Opens the database, brings its schema up to date, and puts the service together. Waits for a
+    /// database server that cannot be reached.
     pub async fn open(parts: Parts) -> Result<Self, StartError> {
-        let db = Db::connect(&parts.database, &MIGRATIONS).await?;
+        let db = Db::connect_patiently(&parts.database, &MIGRATIONS).await?;
         let now = parts.clock.now().as_microsecond();
         let key = key::load_or_create(&db, &parts.masters, now).await?;
         let (sink, clock) = (AuditSink::new(parts.manager), SharedClock::clone(&parts.clock));

@@ -65,9 +65,10 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, brings its schema up to date, and puts the service together.
+    /// Opens the database, brings its schema up to date, and puts the service together. Waits for a
+    /// database server that cannot be reached.
     pub async fn open(parts: Parts) -> Result<Self, StartError> {
-        let db = Db::connect(&parts.database, &MIGRATIONS).await?;
+        let db = Db::connect_patiently(&parts.database, &MIGRATIONS).await?;
         // The first number takes milliseconds to parse: not a caller's.
         Phone::warm_up();
         let sealer = TokenSealer::new(&parts.masters.derive("yinyom directory page tokens"));

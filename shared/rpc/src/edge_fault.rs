@@ -19,6 +19,8 @@ pub enum EdgeFault {
     NoAccessEntry,
     #[error("the deadline has passed")]
     DeadlineExceeded,
+    #[error("the server is starting")]
+    Starting,
     #[error("the server is stopping")]
     ShuttingDown,
     #[error("the other service cannot be reached")]
@@ -40,7 +42,7 @@ impl Fault for EdgeFault {
             Self::UnsupportedEncoding | Self::UnknownMethod => Code::Unimplemented,
             Self::NoAccessEntry => Code::PermissionDenied,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
-            Self::ShuttingDown | Self::PeerUnavailable => Code::Unavailable,
+            Self::Starting | Self::ShuttingDown | Self::PeerUnavailable => Code::Unavailable,
             Self::Panicked | Self::Unguarded => Code::Internal,
             Self::Foreign(code) => *code,
         }
@@ -55,6 +57,7 @@ impl Fault for EdgeFault {
             Self::UnknownMethod => "UNKNOWN_METHOD",
             Self::NoAccessEntry => "NO_ACCESS_ENTRY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Starting => "STARTING",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::PeerUnavailable => "PEER_UNAVAILABLE",
             Self::Panicked | Self::Unguarded => "INTERNAL",
@@ -80,6 +83,9 @@ impl Fault for EdgeFault {
             Self::DeadlineExceeded => {
                 Text::new("The answer did not come in time.", "ระบบตอบไม่ทันภายในเวลาที่กำหนด")
             }
+            Self::Starting => {
+                Text::new("The server is starting. Try again.", "เซิร์ฟเวอร์กำลังเริ่มทำงาน กรุณาลองอีกครั้ง")
+            }
             Self::ShuttingDown => {
                 Text::new("The server is stopping. Try again.", "เซิร์ฟเวอร์กำลังหยุดทำงาน กรุณาลองอีกครั้ง")
             }
@@ -95,7 +101,7 @@ impl Fault for EdgeFault {
     }
 
     fn retry_after(&self) -> Option<std::time::Duration> {
-        matches!(self, Self::ShuttingDown | Self::PeerUnavailable)
+        matches!(self, Self::Starting | Self::ShuttingDown | Self::PeerUnavailable)
             .then_some(std::time::Duration::from_secs(1))
     }
 }

@@ -28,6 +28,7 @@ mod methods;
 mod request_id;
 mod server;
 mod shape;
+mod standby;
 mod status;
 
 pub use call::Call;
@@ -39,4 +40,5 @@ pub use incoming::{Incoming, Peer, Wire, accept};
 pub use methods::access_gaps;
 pub use request_id::REQUEST_ID;
 pub use server::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+pub use standby::stand_by;
 pub use status::{DOMAIN, reason, status};

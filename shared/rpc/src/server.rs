@@ -26,7 +26,7 @@ use crate::{Incoming, access_gaps};
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a cut connection has to say so to its client.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Limits of a server. What tonic leaves without a limit has one here (TRAPS 12).
 #[derive(Debug, Clone)]

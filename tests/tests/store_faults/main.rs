@@ -44,15 +44,12 @@ struct World {
 impl World {
     /// The services whose names are given have their databases on `server`, the others theirs in files.
     async fn start(server: OwnPostgres, on_server: &[&str]) -> Self {
-        let user = format!("CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'");
-        server.sql("postgres", &user).await.unwrap();
+        make_user(&server).await;
         let files = tempfile::tempdir().unwrap();
         let mut databases = Vec::new();
         for name in ["settings", "directory", "manager"] {
             databases.push(if on_server.contains(&name) {
-                let create = format!("CREATE DATABASE {name} OWNER {USER}");
-                server.sql("postgres", &create).await.unwrap();
-                config(server.url_of(USER, PASSWORD, name))
+                make_database(&server, name).await
             } else {
                 config(format!("sqlite:{}", files.path().join(name).display()))
             });
@@ -73,6 +70,18 @@ impl World {
         );
         self.server.sql("postgres", &end).await.unwrap();
     }
+}
+
+async fn make_user(server: &OwnPostgres) {
+    let user = format!("CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'");
+    server.sql("postgres", &user).await.unwrap();
+}
+
+/// Of that user.
+async fn make_database(server: &OwnPostgres, name: &str) -> DbConfig {
+    let create = format!("CREATE DATABASE {name} OWNER {USER}");
+    server.sql("postgres", &create).await.unwrap();
+    config(server.url_of(USER, PASSWORD, name))
 }
 
 fn config(url: String) -> DbConfig {
