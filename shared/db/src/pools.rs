@@ -15,6 +15,9 @@ use crate::{DbConfig, DbError};
 /// A connection that lay unused for longer is tried before it is used.
 const TRUSTED: Duration = Duration::from_secs(5);
 
+/// How long it has to answer; then a new one is made, for the same caller.
+const PROMPT: Duration = Duration::from_millis(500);
+
 /// How long the caller of the running task waits, less what it takes to tell it: whoever hears
 /// `UNAVAILABLE` in time knows more than whoever hears nothing.
 pub(crate) fn patience() -> Option<Duration> {
@@ -36,7 +39,9 @@ pub(crate) fn postgres(config: &DbConfig, connections: u32) -> PgPoolOptions {
         .acquire_timeout(config.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED || connection.ping().await.is_ok()) })
+            Box::pin(async move {
+                Ok(meta.idle_for < TRUSTED || in_time(PROMPT, connection.ping()).await.is_ok())
+            })
         })
         .after_release(move |connection, _| {
             // The next user must find neither an open transaction nor a business. In a failed
