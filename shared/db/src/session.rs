@@ -87,8 +87,8 @@ impl Idle {
                 Transaction::begin(connection, Some(sqlite.into_sql_str())).await?,
             ),
             Self::Postgres(connection) => {
-                let begin = row_security::begin(postgres, business);
-                let begun = Transaction::begin(connection, Some(begin));
+                let statement = row_security::begin(postgres, business);
+                let begun = Transaction::begin(connection, Some(statement));
                 Session::PostgresUnit(in_time(within, begun).await?)
             }
         })
@@ -122,10 +122,13 @@ impl Session {
 
     /// Undoes a unit of work. Where that fails the connection is beyond use, and the pool, which
     /// tries it before it keeps it, throws it away: the database then undoes the unit itself.
-    pub(crate) async fn rollback(self) {
+    pub(crate) async fn rollback(self, within: Duration) {
         let undone = match self {
             Self::SqliteUnit(transaction) => transaction.rollback().await.map_err(DbError::from),
-            Self::PostgresUnit(transaction) => in_time(LAST_WORDS, transaction.rollback()).await,
+            Self::PostgresUnit(transaction) => {
+                // A server that has let the caller's time pass gets none of it for its goodbye.
+                in_time(within.min(LAST_WORDS), transaction.rollback()).await
+            }
             Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
         };
         if let Err(error) = undone {
