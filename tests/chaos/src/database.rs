@@ -17,6 +17,10 @@ use crate::plan::{Restart, Service};
 const URL: &str = "YINYOM_TEST_POSTGRES_URL";
 const DIRECTORY: &str = "YINYOM_TEST_POSTGRES_DIR";
 
+/// The services'. The superuser, who sees everything, looks at the end.
+const ROLE: &str = "yinyom";
+const PASSWORD: &str = "of-the-services";
+
 /// The server.
 pub struct Database {
     options: PgConnectOptions,
@@ -46,14 +50,17 @@ impl Database {
     /// The address of a service's database, for who reaches the server at `by`.
     pub fn url(&self, of: Service, by: SocketAddr) -> String {
         let options = self.options.clone().host(&by.ip().to_string()).port(by.port());
+        let options = options.username(ROLE).password(PASSWORD);
         options.database(of.name()).to_url_lossy().to_string()
     }
 
-    /// Makes an empty database for each service.
+    /// Makes an empty database for each service, of a role that row-level security binds.
     pub async fn create(&self) -> Result<(), Failure> {
         let mut server = PgConnection::connect_with(&self.options).await?;
+        let role = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'");
+        server.execute(AssertSqlSafe(role)).await?;
         for service in Service::ALL {
-            let statement = format!("CREATE DATABASE {}", service.name());
+            let statement = format!("CREATE DATABASE {} OWNER {ROLE}", service.name());
             server.execute(AssertSqlSafe(statement)).await?;
         }
         Ok(server.close().await?)
