@@ -18,6 +18,10 @@ pub struct Config {
     #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
+    /// Serve even as a PostgreSQL role that row-level security does not bind: a superuser, or one with BYPASSRLS
+    #[arg(long, env = "YINYOM_ALLOW_RLS_BYPASS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub allow_rls_bypass: bool,
+
     /// Address to serve gRPC on
     #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7072")]
     pub listen: SocketAddr,
@@ -46,7 +50,10 @@ impl Config {
         clock: SharedClock,
     ) -> Result<Parts, ConfigError> {
         Ok(Parts {
-            database: DbConfig::new(self.database_url.clone()),
+            database: DbConfig {
+                allow_rls_bypass: self.allow_rls_bypass,
+                ..DbConfig::new(self.database_url.clone())
+            },
             masters: self.keys.masters()?,
             authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
             policies: self.peers.policies(transport, SharedClock::clone(&clock))?,

@@ -10,7 +10,7 @@ use yinyom_kernel::{Code, ContactId, Fault, PointId};
 use yinyom_privacy::{DataKey, MasterKey, MasterKeys};
 use yinyom_testkit::{TestDb, both_databases};
 
-use super::{Store, address, some_scope, unit};
+use super::{Store, address, some_scope};
 
 both_databases!(MIGRATIONS =>
     replicas_that_make_keys_at_once_have_the_same_ones,
@@ -79,10 +79,13 @@ async fn a_wrapped_key_of_another_business_does_not_open(db: TestDb) {
     let store = Store::over(db);
     store.keys().await;
     let (here, there) = (store.here.business().uuid(), store.there.business().uuid());
-    unit!(store, tx => {
-        let sql = "UPDATE business_keys SET business_id = $2 WHERE business_id = $1 AND $3 = $3";
-        assert_eq!(tx.scoped(sql).bind(there).bind(here).execute().await?, 2);
+    let writer = store.db.unbound().await;
+    let moved = writer.write_unscoped::<_, StoreError, _, _>(move |mut tx| async move {
+        let sql = "UPDATE business_keys SET business_id = $2 WHERE business_id = $1";
+        let moved = tx.query(sql).bind(here).bind(there).execute().await?;
+        tx.done(moved)
     });
+    assert_eq!(moved.await.unwrap(), 2);
     let error = store.ring.of(&store.db, store.there, 0).await.unwrap_err();
     assert!(matches!(error, StoreError::Sealed(_)));
 }
