@@ -91,11 +91,21 @@ lag: rust ## How long a change takes to reach the manager's report: make lag CHA
 	cargo build --locked --release -p yinyom-tests --bin publication-lag
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/publication-lag $(CHANGES)
 
+.PHONY: revocation-lag
+revocation-lag: rust ## How long it takes to take a right away, and a read without settings: make revocation-lag CALLS=500.
+	cargo build --locked --release -p yinyom-tests --bin revocation-lag
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/revocation-lag $(CALLS)
+
 # With the failpoints of a debug build; another program is named by YINYOM_BIN on the command line.
 .PHONY: chaos
 chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SEED=7.
 	YINYOM_BIN=$(if $(filter command line,$(origin YINYOM_BIN)),$(YINYOM_BIN)) \
 	  FAULTS=$(or $(FAULTS),36) CHANGES=$(or $(CHANGES),2000) $(if $(SEED),SEED=$(SEED)) deploy/chaos
+
+.PHONY: catch-up
+catch-up: rust ## How fast the manager catches up, and who notices: make catch-up CHANGES=1000000 BUSINESSES=2000.
+	cargo build --locked --release -p yinyom-tests --bin catch-up
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/catch-up $(or $(CHANGES),100000) $(BUSINESSES)
 
 # TIMES tells each seed so often; WITHOUT=lease-wait or second-look leaves a guard out.
 .PHONY: simulation
