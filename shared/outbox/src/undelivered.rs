@@ -105,7 +105,8 @@ pub(crate) async fn read(
     now: i64,
     most: i64,
 ) -> Result<Found, DbError> {
-    // `CROSS JOIN` keeps SQLite from starting at the outbox.
+    // `CROSS JOIN` keeps SQLite from starting at the outbox, and `LEFT JOIN` both from starting at the payloads,
+    // of which a stream may have a million.
     let rows = tx
         .scoped(of.sql(
             "SELECT o.stream_id, o.seq, p.payload, p.trace_parent, o.created_at,
@@ -118,7 +119,7 @@ pub(crate) async fn read(
                  FROM {rows}
              ) AS w
              CROSS JOIN outbox o
-             JOIN outbox_payloads p
+             LEFT JOIN outbox_payloads p
                ON p.business_id = $1 AND p.stream_id = o.stream_id AND p.seq = o.seq
              LEFT JOIN outbox_stalls s ON s.business_id = $1 AND s.stream_id = o.stream_id
              WHERE o.business_id = $1 AND o.stream_id = w.stream_id
