@@ -1,5 +1,5 @@
-//! What every call passes on its way to a handler, in this order: request id, deadline, token, access
-//! table; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
+//! What every call passes on its way to a handler, in this order: request id, deadline, a place
+//! among the calls under way, token, access table, a place for the business; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,6 +22,7 @@ use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
 use yinyom_kernel::{Language, waited_for};
 
+use crate::admission::{Admission, Place};
 use crate::body::AnswerBody;
 use crate::call::Facts;
 use crate::current::{CURRENT, Current};
@@ -41,6 +42,7 @@ const OPEN: [&str; 3] = [
 pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) doors: HashMap<String, Door>,
+    pub(crate) admission: Admission,
     pub(crate) unary_timeout: Duration,
     /// The server begins to stop: streams without an end should end.
     pub(crate) draining: CancellationToken,
@@ -80,7 +82,8 @@ impl Service<Request<Body>> for Edge {
 
 impl Edge {
     async fn serve(self, request: Request<Body>, arrival: Arrival) -> Response<Body> {
-        let record = Record { name: arrival.name, started: arrival.started, open: true };
+        let mut record =
+            Record { name: arrival.name, started: arrival.started, open: true, place: None };
         let current =
             Current { request_id: Arc::clone(&arrival.request_id), deadline: arrival.deadline };
         let work = AssertUnwindSafe(self.admit(request, &arrival)).catch_unwind();
@@ -93,24 +96,37 @@ impl Edge {
             () = until(arrival.deadline) => Err(arrival.status(EdgeFault::DeadlineExceeded)),
             () = self.shared.cut.cancelled() => Err(arrival.status(EdgeFault::ShuttingDown)),
         };
-        let response = outcome.unwrap_or_else(Status::into_http);
+        let response = match outcome {
+            Ok((response, place)) => {
+                record.place = place;
+                response
+            }
+            Err(status) => status.into_http(),
+        };
         self.dress(response, &arrival, record)
     }
 
-    /// Lets the call through to its handler, or says why not.
+    /// Lets the call through to its handler, or says why not. The place goes with the answer.
     async fn admit(
         &self,
         mut request: Request<Body>,
         arrival: &Arrival,
-    ) -> Result<Response<Body>, Status> {
+    ) -> Result<(Response<Body>, Option<Place>), Status> {
+        let mut place = None;
         if !arrival.is_open() {
+            let fault = |fault| arrival.status(fault);
+            let mut entered = self.shared.admission.enter().map_err(fault)?;
             let peer = request.extensions_mut().remove::<Peer>().unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
+            if let Caller::Member { business, .. } = call.caller() {
+                self.shared.admission.count(&mut entered, *business).map_err(fault)?;
+            }
             request.extensions_mut().insert(call);
+            place = Some(entered);
         }
         let mut routes = self.routes.clone();
         match routes.call(request).await {
-            Ok(response) => Ok(response),
+            Ok(response) => Ok((response, place)),
             Err(never) => match never {},
         }
     }
@@ -258,6 +274,8 @@ pub(crate) struct Record {
     name: &'static str,
     started: Instant,
     open: bool,
+    /// Among the calls under way, until the end.
+    place: Option<Place>,
 }
 
 impl Record {
@@ -265,6 +283,7 @@ impl Record {
         if !std::mem::take(&mut self.open) {
             return;
         }
+        self.place = None;
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         // A caller's fault is no error of ours (STACK T8): the log says the code and goes on. Nor is it news that a
         // caller went away.
@@ -337,6 +356,7 @@ mod tests {
             shared: Arc::new(Shared {
                 authenticator: Arc::new(Authenticator::new(verifier, callers)),
                 doors: HashMap::from([("/a.B/C".to_owned(), door)]),
+                admission: Admission::new(1, 1),
                 unary_timeout: Duration::from_secs(1),
                 draining: CancellationToken::new(),
                 cut: CancellationToken::new(),

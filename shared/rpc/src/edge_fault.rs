@@ -19,6 +19,10 @@ pub enum EdgeFault {
     NoAccessEntry,
     #[error("the deadline has passed")]
     DeadlineExceeded,
+    #[error("the server has as many calls under way as it takes")]
+    Overloaded,
+    #[error("the business has as many calls under way as it may")]
+    BusinessOverloaded,
     #[error("the server is starting")]
     Starting,
     #[error("the server is stopping")]
@@ -38,7 +42,9 @@ impl Fault for EdgeFault {
     fn code(&self) -> Code {
         match self {
             Self::EmptyRequest | Self::MalformedRequest => Code::InvalidArgument,
-            Self::MessageTooLarge => Code::ResourceExhausted,
+            Self::MessageTooLarge | Self::Overloaded | Self::BusinessOverloaded => {
+                Code::ResourceExhausted
+            }
             Self::UnsupportedEncoding | Self::UnknownMethod => Code::Unimplemented,
             Self::NoAccessEntry => Code::PermissionDenied,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
@@ -57,6 +63,8 @@ impl Fault for EdgeFault {
             Self::UnknownMethod => "UNKNOWN_METHOD",
             Self::NoAccessEntry => "NO_ACCESS_ENTRY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Overloaded => "OVERLOADED",
+            Self::BusinessOverloaded => "BUSINESS_OVERLOADED",
             Self::Starting => "STARTING",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::PeerUnavailable => "PEER_UNAVAILABLE",
@@ -83,6 +91,14 @@ impl Fault for EdgeFault {
             Self::DeadlineExceeded => {
                 Text::new("The answer did not come in time.", "ระบบตอบไม่ทันภายในเวลาที่กำหนด")
             }
+            Self::Overloaded => Text::new(
+                "The server has too much to do. Try again.",
+                "เซิร์ฟเวอร์มีงานมากเกินไปในขณะนี้ กรุณาลองอีกครั้ง",
+            ),
+            Self::BusinessOverloaded => Text::new(
+                "The business has too many calls under way. Try again.",
+                "ธุรกิจนี้มีคำขอที่กำลังทำงานอยู่มากเกินไป กรุณาลองอีกครั้ง",
+            ),
             Self::Starting => {
                 Text::new("The server is starting. Try again.", "เซิร์ฟเวอร์กำลังเริ่มทำงาน กรุณาลองอีกครั้ง")
             }
@@ -101,8 +117,15 @@ impl Fault for EdgeFault {
     }
 
     fn retry_after(&self) -> Option<std::time::Duration> {
-        matches!(self, Self::Starting | Self::ShuttingDown | Self::PeerUnavailable)
-            .then_some(std::time::Duration::from_secs(1))
+        matches!(
+            self,
+            Self::Overloaded
+                | Self::BusinessOverloaded
+                | Self::Starting
+                | Self::ShuttingDown
+                | Self::PeerUnavailable
+        )
+        .then_some(std::time::Duration::from_secs(1))
     }
 }
 

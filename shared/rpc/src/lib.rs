@@ -17,6 +17,7 @@
 //! Not here: roles and what a member may see (the commands decide), retries, TLS (`yinyom-tls` brings its connections
 //! as [`Incoming`], and its connector to [`connect_with`]).
 
+mod admission;
 mod body;
 mod call;
 mod client;

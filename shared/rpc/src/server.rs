@@ -17,6 +17,7 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 use yinyom_identity::{Access, Authenticator};
 
+use crate::admission::Admission;
 use crate::edge::{Edge, Shared};
 use crate::methods::doors;
 use crate::{Incoming, access_gaps};
@@ -33,6 +34,10 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct ServerConfig {
     /// How long a unary call may take, if its caller is more patient.
     pub unary_timeout: Duration,
+    /// Calls under way at a time, but for health and reflection.
+    pub max_calls: usize,
+    /// Of these, by the members of one business.
+    pub max_calls_per_business: usize,
     /// Calls at a time on one connection.
     pub max_concurrent_streams: u32,
     /// Streams that a client may open and reset before its connection is closed (rapid reset).
@@ -57,6 +62,8 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             unary_timeout: Duration::from_secs(10),
+            max_calls: 1024,
+            max_calls_per_business: 256,
             max_concurrent_streams: 256,
             max_pending_reset_streams: 50,
             max_error_reset_streams: 256,
@@ -172,6 +179,10 @@ impl Server {
             shared: Arc::new(Shared {
                 authenticator: self.authenticator,
                 doors: doors(self.descriptors, &self.services, self.access)?,
+                admission: Admission::new(
+                    self.config.max_calls,
+                    self.config.max_calls_per_business,
+                ),
                 unary_timeout: self.config.unary_timeout,
                 draining: draining.clone(),
                 cut: cut.clone(),

@@ -93,7 +93,11 @@ impl Running {
     }
 
     pub fn member(&self, member: MemberId) -> String {
-        let subject = Subject::Member { business: BusinessId::generate(), member };
+        self.member_of(BusinessId::generate(), member)
+    }
+
+    pub fn member_of(&self, business: BusinessId, member: MemberId) -> String {
+        let subject = Subject::Member { business, member };
         self.issuer.issue(&subject, AUDIENCE, TTL).unwrap()
     }
 
@@ -109,6 +113,20 @@ impl Running {
 
     /// Calls with bytes as they are. Nothing on this side keeps a deadline or reads a status.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let (head, body) = self.open(path, headers, body).await.into_parts();
+        let collected = body.collect().await.unwrap();
+        let mut all = head.headers;
+        all.extend(collected.trailers().cloned().unwrap_or_default());
+        Answer { headers: all, body: collected.to_bytes() }
+    }
+
+    /// The same, up to the head of the answer: its body is the test's to read, or to leave.
+    pub async fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> http::Response<hyper::body::Incoming> {
         let client: Client<HttpConnector, Full<Bytes>> =
             Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         let mut request = http::Request::post(format!("{}{path}", self.endpoint()))
@@ -117,12 +135,7 @@ impl Running {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = client.request(request.body(Full::new(body)).unwrap()).await.unwrap();
-        let (head, body) = response.into_parts();
-        let collected = body.collect().await.unwrap();
-        let mut all = head.headers;
-        all.extend(collected.trailers().cloned().unwrap_or_default());
-        Answer { headers: all, body: collected.to_bytes() }
+        client.request(request.body(Full::new(body)).unwrap()).await.unwrap()
     }
 }
 
