@@ -266,6 +266,7 @@ fn directories(parts: Parts, source: TokenSource, settings: String, manager: Str
                 policies: policies.clone(),
                 manager,
                 server: ServerConfig::default(),
+                lookups: contact_directory::commands::LookupRate::UNLIMITED,
                 clock: parts.clock,
             });
             let app = app.await.expect("the directory opens");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::builder::FalseyValueParser;
+use contact_directory::commands::LookupRate;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yinyom_identity::{Subject, TokenIssuer};
@@ -44,6 +45,9 @@ pub struct ServeArgs {
     manager_port: u16,
 
     #[command(flatten)]
+    lookups: LookupRate,
+
+    #[command(flatten)]
     tls: TlsArgs,
 
     #[command(flatten)]
@@ -78,7 +82,7 @@ pub async fn run(
         manager: listen("manager", args.manager_port).await?,
     };
     let addresses = listeners.addresses()?;
-    let start = Services::start(&data, listeners, &issuer, &clock, transport.clone());
+    let start = Services::start(&data, listeners, &issuer, &clock, transport.clone(), args.lookups);
     let services = Box::pin(start).await?;
     let opening = async {
         services.ready(&addresses).await?;

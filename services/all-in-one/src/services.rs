@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contact_directory::commands::LookupRate;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -102,6 +103,7 @@ impl Services {
         issuer: &Arc<TokenIssuer>,
         clock: &SharedClock,
         transport: Transport,
+        lookups: LookupRate,
     ) -> Result<Self, ServicesError> {
         let addresses = listeners.addresses()?;
         let [on_settings, on_directory, on_manager] = listeners.open(&transport)?;
@@ -122,6 +124,7 @@ impl Services {
             policies: wiring.policies(DIRECTORY)?,
             manager: wiring.connect(&wiring.addresses.manager, DIRECTORY)?,
             server: server(),
+            lookups,
             clock: SharedClock::clone(clock),
         });
         let manager = consent_manager::App::open(consent_manager::Parts {

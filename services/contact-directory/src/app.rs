@@ -21,7 +21,7 @@ use yinyom_rpc::{Connection, Incoming, MAX_MESSAGE_BYTES, ServeError, Server, Se
 
 use crate::ACCESS;
 use crate::api::Api;
-use crate::commands::{Directory, Relays};
+use crate::commands::{Directory, LookupRate, Relays};
 use crate::sink::Ledger;
 use crate::store::KeyRing;
 
@@ -44,6 +44,8 @@ pub struct Parts {
     /// The ledger's side of the outbox.
     pub manager: Connection,
     pub server: ServerConfig,
+    /// How often one caller may look up an address.
+    pub lookups: LookupRate,
     pub clock: SharedClock,
 }
 
@@ -84,7 +86,8 @@ impl App {
         let (policies, relays) =
             (parts.policies, Relays { ledger: relay.handle(), audit: audit.handle() });
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
-        let directory = Directory::new(db_of, clock_of, policies.clone(), keys, relays, sealer);
+        let directory = Directory::new(db_of, clock_of, policies.clone(), keys, relays, sealer)
+            .with_lookup_rate(parts.lookups);
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
         Ok(Self { policies, clock, relay, audit, server, db })
     }

@@ -11,6 +11,7 @@ pub mod contacts;
 mod error;
 pub mod import;
 pub mod leads;
+mod lookups;
 pub mod outbox;
 mod points;
 mod record;
@@ -29,6 +30,7 @@ use yinyom_policy::Policies;
 use yinyom_privacy::TokenSealer;
 
 pub use error::Error;
+pub use lookups::{LookupRate, TooManyLookups};
 pub use record::{Change, record};
 pub use request::{Receipt, Request, Written};
 pub use reveals::Recorder;
@@ -57,10 +59,11 @@ pub struct Directory {
     pub(crate) reveals: Recorder,
     pub(crate) sealer: Arc<TokenSealer>,
     imports: Arc<import::Queues>,
+    lookups: Arc<lookups::Lookups>,
 }
 
 impl Directory {
-    /// The use cases over these parts. Needs a running tokio runtime.
+    /// The use cases over these parts, with the default rate of look-ups. Needs a running tokio runtime.
     pub fn new(
         db: Db,
         clock: SharedClock,
@@ -72,7 +75,17 @@ impl Directory {
         let Relays { ledger: relay, audit } = relays;
         let reveals = Recorder::start(db.clone(), audit);
         let (sealer, imports) = (Arc::new(sealer), Arc::default());
-        Self { db, clock, policies, keys, relay, reveals, sealer, imports }
+        let own = SharedClock::clone(&clock);
+        let lookups = Arc::new(lookups::Lookups::new(LookupRate::default(), own));
+        Self { db, clock, policies, keys, relay, reveals, sealer, imports, lookups }
+    }
+
+    /// With another rate of look-ups by address. What was used up so far is forgotten.
+    #[must_use]
+    pub fn with_lookup_rate(mut self, rate: LookupRate) -> Self {
+        let clock = SharedClock::clone(&self.clock);
+        self.lookups = Arc::new(lookups::Lookups::new(rate, clock));
+        self
     }
 
     pub(crate) fn now(&self) -> Timestamp {

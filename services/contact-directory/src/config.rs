@@ -10,6 +10,7 @@ use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs
 use yinyom_rpc::{ServerConfig, stand_by};
 
 use crate::app::{App, Parts};
+use crate::commands::LookupRate;
 
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
@@ -39,6 +40,8 @@ pub struct Config {
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
+    pub lookups: LookupRate,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -63,6 +66,7 @@ impl Config {
                 SharedClock::clone(&clock),
             )?,
             server: ServerConfig::default(),
+            lookups: self.lookups,
             clock,
         })
     }

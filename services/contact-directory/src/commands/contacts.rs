@@ -70,7 +70,7 @@ impl Directory {
         in_order(found, ids)
     }
 
-    /// A page of contacts.
+    /// A page of contacts. Whoever wants them by address is counted.
     pub async fn find_contacts(
         &self,
         session: &Session,
@@ -79,6 +79,9 @@ impl Directory {
         cursor: Option<&Cursor>,
         rows: usize,
     ) -> Result<Page<Contact>, Error> {
+        if !wanted.addresses.is_empty() {
+            self.lookups.take(session.business(), &session.caller_key)?;
+        }
         let keys = self.keys_of(session).await?;
         let mut tx = self.db.snapshot(session.scope).await?;
         let at = find::At { order, cursor, rows, now: self.now().as_microsecond() };

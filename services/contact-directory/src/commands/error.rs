@@ -8,6 +8,7 @@ use yinyom_identity::NotFound;
 use yinyom_kernel::{Code, EtagMismatch, Fault, InvalidInput, Text, Violation};
 use yinyom_privacy::InvalidPageToken;
 
+use super::lookups::TooManyLookups;
 use crate::domain::Refusal;
 use crate::store::StoreError;
 
@@ -29,6 +30,9 @@ pub enum Error {
     /// The request id cannot be used.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The caller asks for too many addresses.
+    #[error(transparent)]
+    Lookups(#[from] TooManyLookups),
     /// The store did not answer well.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,6 +71,7 @@ impl Error {
             Self::Etag(fault) => Some(fault),
             Self::PageToken(fault) => Some(fault),
             Self::Request(fault) => Some(fault),
+            Self::Lookups(fault) => Some(fault),
             Self::Store(fault) => Some(fault),
             Self::ExternalIdTaken
             | Self::PrimaryContact

@@ -5,6 +5,7 @@ mod batch;
 mod contacts;
 mod deletion;
 mod leads;
+mod lookups;
 mod nothing;
 mod outbox;
 mod points;

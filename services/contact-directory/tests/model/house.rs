@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contact_directory::api::Api;
 use contact_directory::app;
-use contact_directory::commands::{Directory, Relays};
+use contact_directory::commands::{Directory, LookupRate, Relays};
 use contact_directory::store::KeyRing;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -52,7 +52,8 @@ impl House {
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
         let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
         let rules = policies.clone();
-        let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer);
+        let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer)
+            .with_lookup_rate(LookupRate::UNLIMITED);
         let tokens = Tokens::new(clock.clone());
         let api = Arc::new(Api::new(directory));
         // A machine that has something else to do is no disagreement.
