@@ -111,7 +111,7 @@ impl State {
 
     pub(crate) async fn rollback(&mut self) {
         if let Some(session) = self.session.take() {
-            session.rollback().await;
+            session.rollback(self.limits.next()).await;
         }
     }
 }
