@@ -104,6 +104,9 @@ impl House {
             ("YINYOM_MASTER_KEY_FILE", file(&format!("{}.key", service.name()))),
             ("YINYOM_TOKEN_FILE", file(&format!("{}.token", service.name()))),
             ("YINYOM_LOG", "info".to_owned()),
+            // Readers ask by address as fast as they can. Settings and the manager do not look at it.
+            ("YINYOM_LOOKUPS_PER_MINUTE", u32::MAX.to_string()),
+            ("YINYOM_LOOKUP_BURST", u32::MAX.to_string()),
         ];
         if service != Service::Settings {
             let to = self.link(Path::Settings(replica)).address;
