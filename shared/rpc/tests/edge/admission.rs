@@ -36,7 +36,7 @@ async fn unread(server: &Running, token: &str) -> http::Response<hyper::body::In
 
 /// Asks until there is a place again.
 async fn served_again(server: &Running, token: &str) {
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     loop {
         let status = as_caller(server, token, SAY, "hello").await.status();
         if status.code() == Code::Ok {
