@@ -2,6 +2,7 @@
 //! "Replays"); values are shown as the caller may see them now. For every write that the descriptors have.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::large_futures)]
+#![allow(clippy::missing_panics_doc)]
 
 mod day;
 mod replicas;
