@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
@@ -285,9 +286,15 @@ fn kill(signal: &str, processes: &[String]) {
 
 /// Below the range that the system hands out to clients, or a client of another test may have it meanwhile.
 fn free_port() -> u16 {
-    let start = u16::try_from(std::process::id() % 10_000).expect("small");
-    let mut ports = (0..10_000).map(|i| 10_000 + (start + i) % 10_000);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    // None twice, nor where another process looks first: a server that is down still wants its own.
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 1_000).expect("small") * 10;
+    loop {
+        let port = 10_000 + (first + TAKEN.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn append(file: &Path, lines: &str) {

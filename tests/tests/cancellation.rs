@@ -19,8 +19,8 @@ use tonic::Code;
 use yinyom_db::DbConfig;
 use yinyom_proto::directory::v1 as dir;
 use yinyom_testkit::TestDb;
-use yinyom_tests::writer::{Patience, Writer, impatiently, within};
-use yinyom_tests::{Database, House, Plan, TestBusiness, eventually, refusal};
+use yinyom_tests::writer::{Patience, Writer, impatiently, patiently, within};
+use yinyom_tests::{Database, House, Plan, TestBusiness, refusal};
 
 const CALLERS: u64 = 8;
 const CALLS: usize = 60;
@@ -199,7 +199,7 @@ async fn callers_that_go_away(database: Database) {
     assert!(stored.is_disjoint(&never));
     assert_eq!(names.len(), stored.len() + usize::try_from(CALLERS).unwrap(), "made twice");
     for database in &databases {
-        eventually(async || open_transactions(database).await, |open| *open == 0).await;
+        patiently(async || open_transactions(database).await, |open| *open == 0).await;
     }
     house.close().await;
 }
@@ -258,12 +258,12 @@ async fn a_deadline_in_mid_transaction_leaves_nothing_half_done() {
                        (SELECT oid FROM pg_database WHERE datname = current_database())";
             tx.query(sql).scalar::<i64>().await.unwrap()
         };
-        eventually(waiting, |waiting| *waiting == 0).await;
+        patiently(waiting, |waiting| *waiting == 0).await;
         release.send(()).unwrap();
         holder.await.unwrap().unwrap();
         assert!(writer.is_open());
         writer.check().await;
     }
-    eventually(async || open_transactions(&databases[1]).await, |open| *open == 0).await;
+    patiently(async || open_transactions(&databases[1]).await, |open| *open == 0).await;
     house.close().await;
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use sqlx::Executor;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use yinyom_tests::writer::{Writer, assert_store_unavailable, assert_unavailable_or_late};
-use yinyom_tests::{OwnPostgres, eventually};
+use yinyom_tests::OwnPostgres;
+use yinyom_tests::writer::{
+    Writer, assert_store_unavailable, assert_unavailable_or_late, patiently,
+};
 
 use super::{DEADLINE, SESSIONS, World, goes_on};
 
@@ -47,9 +49,9 @@ async fn recovers(world: &World, mut callers: Vec<Writer>) {
         caller.check().await;
     }
     let sessions = async || world.server.sessions("directory", "%").await;
-    eventually(sessions, |sessions| *sessions <= i64::from(SESSIONS)).await;
+    patiently(sessions, |sessions| *sessions <= i64::from(SESSIONS)).await;
     let open = async || world.server.sessions("directory", "idle in transaction%").await;
-    eventually(open, |open| *open == 0).await;
+    patiently(open, |open| *open == 0).await;
 }
 
 /// The server's own limits do nothing here: it is it who does not run. For longer than a statement may take, so that
