@@ -250,7 +250,7 @@ pub async fn forget_old(db: &crate::Db, now: i64) -> Result<u64, DbError> {
             .read_unscoped()
             .await?
             .query(
-                "SELECT business_id FROM due_work WHERE kind = 'requests' AND due_at <= $1
+                "SELECT business_id FROM due_work WHERE kind = 'requests' AND due_at < $1
                  ORDER BY due_at, business_id LIMIT $2",
             )
             .bind(now)
@@ -278,7 +278,7 @@ pub async fn prune(tx: &mut Tx, now: i64, most: i64) -> Result<u64, DbError> {
         .scoped(
             "DELETE FROM requests WHERE business_id = $1 AND (caller, rpc, request_id) IN
              (SELECT caller, rpc, request_id FROM requests
-              WHERE business_id = $1 AND created_at <= $2 ORDER BY created_at LIMIT $3)",
+              WHERE business_id = $1 AND created_at < $2 ORDER BY created_at LIMIT $3)",
         )
         .bind(now.saturating_sub(kept()))
         .bind(most)
