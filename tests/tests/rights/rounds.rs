@@ -17,7 +17,7 @@ use crate::probe::{Asker, Heard};
 use crate::right::Right;
 
 /// Rounds of each right; `YINYOM_RIGHTS_ROUNDS` sets another number.
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 12;
 
 /// Even: the right is given, or on its way. Odd: the call that took it has returned, and nobody has begun to give
 /// it again. A question that is asked and answered within one odd time is a question without the right.
