@@ -234,6 +234,12 @@ async fn a_deadline_in_mid_transaction_leaves_nothing_half_done() {
     let business = house.found().await;
     let mut writer = Writer::new(&business, &house.directories[0].endpoint()).await;
     for _ in 0..3 {
+        // Whoever still has deliveries to mark would wait for the lock, too.
+        let queued = async || {
+            let mut tx = databases[1].read_unscoped().await.unwrap();
+            tx.query("SELECT COUNT(*) FROM outbox").scalar::<i64>().await.unwrap()
+        };
+        patiently(queued, |queued| *queued == 0).await;
         let (locked, is_locked) = tokio::sync::oneshot::channel();
         let (release, released) = tokio::sync::oneshot::channel::<()>();
         let blocker = databases[1].handle();
