@@ -97,6 +97,45 @@ pub(crate) async fn due(
     Ok(streams.into_iter().map(|(stream, events)| Wanted { stream, events }).collect())
 }
 
+/// `CROSS JOIN` keeps SQLite from starting at the outbox, and `LEFT JOIN` from starting at the payloads, of which a
+/// stream may have a million.
+const READ_SQLITE: &str = "SELECT o.stream_id, o.seq, p.payload, p.trace_parent, o.created_at,
+        s.attempts, s.next_attempt_at
+    FROM (
+        SELECT batch.stream_id, batch.events, (
+            SELECT MIN(h.seq) FROM outbox h
+            WHERE h.business_id = $1 AND h.stream_id = batch.stream_id
+        ) AS head
+        FROM {rows}
+    ) AS w
+    CROSS JOIN outbox o
+    LEFT JOIN outbox_payloads p
+        ON p.business_id = $1 AND p.stream_id = o.stream_id AND p.seq = o.seq
+    LEFT JOIN outbox_stalls s ON s.business_id = $1 AND s.stream_id = o.stream_id
+    WHERE o.business_id = $1 AND o.stream_id = w.stream_id
+        AND o.seq >= w.head AND o.seq < w.head + w.events
+    ORDER BY o.stream_id, o.seq LIMIT $2";
+
+/// Stream by stream and event by event, by the key. The table is empty most of the time, and what a planner knows of it
+/// is of such a time: left alone, it reads all that a business has waiting, a million rows for each batch.
+const READ_POSTGRES: &str = "SELECT o.stream_id, o.seq, p.payload, p.trace_parent, o.created_at,
+        s.attempts, s.next_attempt_at
+    FROM {rows}
+    CROSS JOIN LATERAL (
+        SELECT e.stream_id, e.seq, e.created_at FROM outbox e
+        WHERE e.business_id = $1 AND e.stream_id = batch.stream_id
+        ORDER BY e.seq LIMIT batch.events
+    ) AS o
+    LEFT JOIN LATERAL (
+        SELECT e.payload, e.trace_parent FROM outbox_payloads e
+        WHERE e.business_id = $1 AND e.stream_id = o.stream_id AND e.seq = o.seq OFFSET 0
+    ) AS p ON true
+    LEFT JOIN LATERAL (
+        SELECT e.attempts, e.next_attempt_at FROM outbox_stalls e
+        WHERE e.business_id = $1 AND e.stream_id = o.stream_id OFFSET 0
+    ) AS s ON true
+    ORDER BY o.stream_id, o.seq LIMIT $2";
+
 /// The first events of streams, `most` in all, from the lowest number that is here.
 pub(crate) async fn read(
     of: Outbox,
@@ -105,27 +144,8 @@ pub(crate) async fn read(
     now: i64,
     most: i64,
 ) -> Result<Found, DbError> {
-    // `CROSS JOIN` keeps SQLite from starting at the outbox, and `LEFT JOIN` both from starting at the payloads,
-    // of which a stream may have a million.
     let rows = tx
-        .scoped(of.sql(
-            "SELECT o.stream_id, o.seq, p.payload, p.trace_parent, o.created_at,
-                    s.attempts, s.next_attempt_at
-             FROM (
-                 SELECT batch.stream_id, batch.events, (
-                     SELECT MIN(h.seq) FROM outbox h
-                     WHERE h.business_id = $1 AND h.stream_id = batch.stream_id
-                 ) AS head
-                 FROM {rows}
-             ) AS w
-             CROSS JOIN outbox o
-             LEFT JOIN outbox_payloads p
-               ON p.business_id = $1 AND p.stream_id = o.stream_id AND p.seq = o.seq
-             LEFT JOIN outbox_stalls s ON s.business_id = $1 AND s.stream_id = o.stream_id
-             WHERE o.business_id = $1 AND o.stream_id = w.stream_id
-               AND o.seq >= w.head AND o.seq < w.head + w.events
-             ORDER BY o.stream_id, o.seq LIMIT $2",
-        ))
+        .scoped(of.sql(tx.dialect(READ_SQLITE, READ_POSTGRES)))
         .bind(most)
         .rows(
             Rows::new()
@@ -223,10 +243,12 @@ async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64
     if tx.is_postgres() {
         let both = "WITH gone AS (
                  DELETE FROM outbox WHERE (business_id, stream_id, seq) IN (
-                     SELECT o.business_id, o.stream_id, o.seq
-                     FROM {rows} JOIN outbox o
-                       ON o.business_id = $1 AND o.stream_id = batch.stream_id AND o.seq = batch.seq
-                     FOR UPDATE OF o SKIP LOCKED
+                     SELECT $1, o.stream_id, o.seq FROM {rows} CROSS JOIN LATERAL (
+                         SELECT e.stream_id, e.seq FROM outbox e
+                         WHERE e.business_id = $1 AND e.stream_id = batch.stream_id
+                           AND e.seq = batch.seq
+                         FOR UPDATE SKIP LOCKED
+                     ) AS o
                  ) RETURNING stream_id, seq
              )
              DELETE FROM outbox_payloads p USING gone
