@@ -354,7 +354,8 @@ impl Db {
         matches!(self.0.pools, Pools::Postgres { .. })
     }
 
-    /// Waits for what is under way and closes all connections. Later work is refused.
+    /// Waits for what is under way and closes all connections. Later work is refused. A server that
+    /// says nothing keeps nobody from going.
     pub async fn close(&self) {
         self.0.changes.close();
         match &self.0.pools {
@@ -363,8 +364,7 @@ impl Db {
                 writer.close().await;
             }
             Pools::Postgres { writers, readers } => {
-                readers.close().await;
-                writers.close().await;
+                tokio::join!(pools::close(readers), pools::close(writers));
             }
         }
     }

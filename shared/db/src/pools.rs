@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{Connection, Database, Executor, Pool};
+use sqlx::{Connection, Database, Executor, PgPool, Pool};
 use yinyom_kernel::time_left;
 
 use crate::row_security::CLEAN;
@@ -17,6 +17,9 @@ const TRUSTED: Duration = Duration::from_secs(5);
 
 /// How long it has to answer; then a new one is made, for the same caller.
 const PROMPT: Duration = Duration::from_millis(500);
+
+/// How long the connections of a pool have to be closed when nothing is asked of them any more.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How long the caller of the running task waits, less what it takes to tell it: whoever hears
 /// `UNAVAILABLE` in time knows more than whoever hears nothing.
@@ -49,6 +52,13 @@ pub(crate) fn postgres(config: &DbConfig, connections: u32) -> PgPoolOptions {
             // answer, which would else keep its place in the pool.
             Box::pin(async move { Ok(in_time(limit, connection.execute(CLEAN)).await.is_ok()) })
         })
+}
+
+/// Closes a pool, or leaves its connections to a server that does not even say goodbye.
+pub(crate) async fn close(pool: &PgPool) {
+    if tokio::time::timeout(GOODBYE, pool.close()).await.is_err() {
+        tracing::warn!("connections were left to the database");
+    }
 }
 
 /// A pool that takes no connection back whose transactions sqlx has lost count of.
