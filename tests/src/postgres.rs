@@ -66,7 +66,8 @@ impl OwnPostgres {
         std::fs::remove_file(&file).expect("the password file");
         server.configure(&format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n\
-             max_connections = {}\nsuperuser_reserved_connections = 5\nautovacuum = off\n",
+             max_connections = {}\nsuperuser_reserved_connections = 5\nautovacuum = off\n\
+             # It is the server that dies here, never the machine.\nfsync = off\n",
             server.port,
             sessions + 5
         ));
@@ -157,12 +158,21 @@ impl OwnPostgres {
     }
 
     /// Stops the sessions that our programs have now, for ever. New ones can be had: so it looks to a client when its
-    /// server went away without a word and another one has taken over.
+    /// server went away without a word and another one has taken over. None holds a lock: a new server would not know
+    /// of it.
     pub async fn freeze_sessions(&self) {
         let sql = "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'yinyom'";
-        let sessions = self.sql("postgres", sql).await.expect("an answer");
+        let mut sessions = self.sql("postgres", sql).await.expect("an answer");
         assert!(!sessions.is_empty(), "there is nobody");
-        kill("-STOP", &sessions);
+        while let Some(session) = sessions.pop() {
+            let stopped = std::slice::from_ref(&session);
+            kill("-STOP", stopped);
+            let locks = format!("SELECT mode FROM pg_locks WHERE pid = {session}");
+            if !self.sql("postgres", &locks).await.expect("an answer").is_empty() {
+                kill("-CONT", stopped);
+                sessions.insert(0, session);
+            }
+        }
     }
 
     fn signal(&self, signal: &str) {
