@@ -96,11 +96,12 @@ revocation-lag: rust ## How long it takes to take a right away, and a read witho
 	cargo build --locked --release -p yinyom-tests --bin revocation-lag
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/revocation-lag $(CALLS)
 
-# With the failpoints of a debug build; another program is named by YINYOM_BIN on the command line.
+# With failpoints; another program is named by YINYOM_BIN on the command line.
 .PHONY: chaos
-chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SEED=7.
+chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SEED=7 PROFILE=soak.
 	YINYOM_BIN=$(if $(filter command line,$(origin YINYOM_BIN)),$(YINYOM_BIN)) \
-	  FAULTS=$(or $(FAULTS),36) CHANGES=$(or $(CHANGES),2000) $(if $(SEED),SEED=$(SEED)) deploy/chaos
+	  FAULTS=$(or $(FAULTS),36) CHANGES=$(or $(CHANGES),2000) $(if $(SEED),SEED=$(SEED)) \
+	  PROFILE=$(PROFILE) deploy/chaos
 
 .PHONY: catch-up
 catch-up: rust ## How fast the manager catches up, and who notices: make catch-up CHANGES=1000000 BUSINESSES=2000.
@@ -110,4 +111,4 @@ catch-up: rust ## How fast the manager catches up, and who notices: make catch-u
 # TIMES tells each seed so often; WITHOUT=lease-wait or second-look leaves a guard out.
 .PHONY: simulation
 simulation: rust ## Both pairs of services over a simulated network, by seed: make simulation SEEDS=10000 SEED=1.
-	cargo run --locked -p yinyom-simulation
+	cargo run --locked --profile soak -p yinyom-simulation
