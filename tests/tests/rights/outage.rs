@@ -178,7 +178,7 @@ async fn without_settings(world: &World) {
             assert!(consents.consents.iter().all(|c| c.state() == ConsentState::Denied));
             let yes = assign(&contact, &[(Channel::Phone, ConsentState::Granted)]);
             let lifted = person.consents.clone().set_contact_consents(yes).await;
-            assert_eq!(reason(lifted), "CANNOT_LIFT_OWN_MASK", "{who}");
+            assert_eq!(reason(lifted), "POLICY_UNAVAILABLE", "{who}");
         }
         for directory in 0..3 {
             let mut asker = Asker::new(world, &person, directory, &world.denied);
@@ -257,7 +257,7 @@ async fn a_directory_that_starts_without_settings_serves_and_shows_nothing() {
             let contact = business_contact(&world, &person).await;
             let yes = assign(&contact, &[(Channel::Email, ConsentState::Granted)]);
             let lifted = person.consents.clone().set_contact_consents(yes).await;
-            assert_eq!(reason(lifted), "CANNOT_LIFT_OWN_MASK", "{who}");
+            assert_eq!(reason(lifted), "POLICY_UNAVAILABLE", "{who}");
             withdraw(&person, &contact).await;
         }
         let mut asker = Asker::new(&world, &person, 1, &world.granted);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Channel};
 
-use super::{Consent, Refusal, View};
+use super::{Consent, Refusal, View, Viewer};
 
 /// Refuses a change of consent that would show the actor what is masked to them now, unless the business lets
 /// its members do that.
@@ -20,7 +20,10 @@ pub fn refuse_lift(
     let (before, after) = (actor.sights(before, now), actor.sights(after, now));
     let lifted = |channel: &Channel| !before.get(*channel).visible && after.get(*channel).visible;
     let channels: Vec<_> = Channel::ALL.iter().copied().filter(lifted).collect();
-    if channels.is_empty() { Ok(()) } else { Err(Refusal::CannotLiftOwnMask { channels }) }
+    if channels.is_empty() {
+        return Ok(());
+    }
+    Err(refused(&actor, Refusal::CannotLiftOwnMask { channels }))
 }
 
 /// Refuses to touch the points of a contact of which the actor sees at least one masked. For point edits,
@@ -33,7 +36,15 @@ pub fn refuse_masked(
 ) -> Result<(), Refusal> {
     let sights = actor.sights(consents, now);
     let masked = has_address.iter().any(|(channel, has)| *has && !sights.get(channel).visible);
-    if masked { Err(Refusal::ContactPointMasked) } else { Ok(()) }
+    if masked { Err(refused(actor, Refusal::ContactPointMasked)) } else { Ok(()) }
+}
+
+/// While the rules cannot be had, nobody knows whether the actor may: that is said, so that they ask again.
+fn refused(actor: &View, refusal: Refusal) -> Refusal {
+    match actor.viewer() {
+        Viewer::Presumed | Viewer::Unknown => Refusal::PolicyUnavailable,
+        _ => refusal,
+    }
 }
 
 #[cfg(test)]
@@ -41,7 +52,6 @@ mod tests {
     use yinyom_consent::ConsentState::{Denied, Granted, NotSet};
 
     use super::*;
-    use crate::domain::Viewer;
     use crate::domain::samples::{
         EVERYWHERE, MASK, NOWHERE, OFF, REGRANT, SHOW, VIEWERS, admin, at, of, user,
     };
@@ -84,12 +94,15 @@ mod tests {
     }
 
     #[test]
-    fn who_sees_nothing_for_a_while_lifts_no_mask_for_later() {
-        let unknown = View::new(Viewer::Unknown, SHOW);
-        for before in [Denied, NotSet] {
-            let refused = refuse_lift(&unknown, &of(before, Granted), &of(Granted, Granted), at(1));
-            let channels = vec![Channel::Phone];
-            assert_eq!(refused, Err(Refusal::CannotLiftOwnMask { channels }));
+    fn who_sees_nothing_for_a_while_lifts_no_mask_for_later_and_may_ask_again() {
+        for viewer in [Viewer::Presumed, Viewer::Unknown] {
+            let view = View::new(viewer, REGRANT);
+            for before in [Denied, NotSet] {
+                let (before, after) = (of(before, Granted), of(Granted, Granted));
+                let unavailable = Err(Refusal::PolicyUnavailable);
+                assert_eq!(refuse_lift(&view, &before, &after, at(1)), unavailable);
+                assert_eq!(refuse_masked(&view, &before, EVERYWHERE, at(1)), unavailable);
+            }
         }
     }
 

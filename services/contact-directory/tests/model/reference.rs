@@ -179,7 +179,7 @@ impl World {
     pub fn refuse_masked(&self, who: Who, i: usize) -> Result<(), Refused> {
         let of = &self.contacts[i];
         let masked = (0..2).any(|c| !of.points[c].is_empty() && !self.sees(who, of, c));
-        if masked { Err("CONTACT_POINT_MASKED") } else { Ok(()) }
+        if masked { Err(self.refused(who, "CONTACT_POINT_MASKED")) } else { Ok(()) }
     }
 
     /// "A false surface is refused."
@@ -255,6 +255,14 @@ impl World {
             })
         };
         let allowed = rules.regrant && !self.cut_off;
-        if !allowed && (lifts(0) || lifts(1)) { Err("CANNOT_LIFT_OWN_MASK") } else { Ok(()) }
+        if allowed || !(lifts(0) || lifts(1)) {
+            return Ok(());
+        }
+        Err(self.refused(step.who, "CANNOT_LIFT_OWN_MASK"))
+    }
+
+    /// What a role might allow is not refused while nobody knows the roles.
+    fn refused(&self, who: Who, reason: Refused) -> Refused {
+        if self.cut_off && !who.is_service() { "POLICY_UNAVAILABLE" } else { reason }
     }
 }
