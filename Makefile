@@ -112,3 +112,9 @@ catch-up: rust ## How fast the manager catches up, and who notices: make catch-u
 .PHONY: simulation
 simulation: rust ## Both pairs of services over a simulated network, by seed: make simulation SEEDS=10000 SEED=1.
 	cargo run --locked --profile soak -p yinyom-simulation
+
+# A pair that is told apart prints its number: make pairs PAIRS=1 PAIR=… asks it again.
+.PHONY: pairs
+pairs: rust ## Businesses that differ in hidden addresses alone, asked the same: make pairs PAIRS=10000 SEED=1.
+	PAIRS=$(or $(PAIRS),1000) $(if $(SEED),SEED=$(SEED)) $(if $(PAIR),PAIR=$(PAIR)) $(WITH_POSTGRES) \
+	  cargo test --locked --profile soak -p yinyom-tests --test pairs -- --nocapture --test-threads 1 answered_as_if

@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod raw;
 mod small_disk;
 mod things;
+pub mod wild;
 pub mod writer;
 
 pub use business::{TestBusiness, assign, mask};
