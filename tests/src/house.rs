@@ -220,7 +220,7 @@ fn settings(parts: Parts, (source, manager): (TokenSource, String)) -> Arc<Serve
                 masters: parts.masters,
                 authenticator: parts.authenticator,
                 manager,
-                server: ServerConfig::default(),
+                server: ServerConfig::unhurried(),
                 clock: parts.clock,
             });
             let app = app.await.expect("settings opens");
@@ -241,7 +241,7 @@ fn managers(parts: Parts, (source, settings): (TokenSource, String)) -> Arc<Serv
                 masters: parts.masters,
                 authenticator: parts.authenticator,
                 policies: policies.clone(),
-                server: ServerConfig::default(),
+                server: ServerConfig::unhurried(),
                 clock: parts.clock,
             });
             let app = app.await.expect("the manager opens");
@@ -265,7 +265,7 @@ fn directories(parts: Parts, source: TokenSource, settings: String, manager: Str
                 authenticator: parts.authenticator,
                 policies: policies.clone(),
                 manager,
-                server: ServerConfig::default(),
+                server: ServerConfig::unhurried(),
                 lookups: contact_directory::commands::LookupRate::UNLIMITED,
                 clock: parts.clock,
             });

@@ -18,6 +18,8 @@ mod data_dir;
 mod demo;
 mod facts;
 mod import;
+#[cfg(test)]
+mod limits_table;
 mod report;
 mod serve;
 mod services;

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::builder::FalseyValueParser;
-use contact_directory::commands::LookupRate;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yinyom_identity::{Subject, TokenIssuer};
@@ -21,7 +20,7 @@ use crate::demo::people::STORY;
 use crate::demo::story::{Cast, Step, steps};
 use crate::demo::{Demo, Loader, Targets};
 use crate::facts::{self, Addresses, Facts, Operator, Service};
-use crate::services::{Listeners, Services};
+use crate::services::{Limits, Listeners, Services};
 use crate::token::TTL;
 use crate::welcome::welcome;
 
@@ -45,7 +44,7 @@ pub struct ServeArgs {
     manager_port: u16,
 
     #[command(flatten)]
-    lookups: LookupRate,
+    limits: Limits,
 
     #[command(flatten)]
     tls: TlsArgs,
@@ -82,7 +81,8 @@ pub async fn run(
         manager: listen("manager", args.manager_port).await?,
     };
     let addresses = listeners.addresses()?;
-    let start = Services::start(&data, listeners, &issuer, &clock, transport.clone(), args.lookups);
+    let limits = args.limits.clone();
+    let start = Services::start(&data, listeners, &issuer, &clock, transport.clone(), limits);
     let services = Box::pin(start).await?;
     let opening = async {
         services.ready(&addresses).await?;

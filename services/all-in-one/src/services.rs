@@ -13,7 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use yinyom_identity::{Authenticator, CallerTableError, TokenIssuer, TokenSource, TokenVerifier};
 use yinyom_kernel::SharedClock;
 use yinyom_policy::{Policies, PoliciesConfig, RemoteSource};
-use yinyom_process::{ConfigError, Transport};
+use yinyom_process::{ConfigError, LimitArgs, Transport};
 use yinyom_rpc::{ClientConfig, Connection, Incoming, ServeError, ServerConfig};
 
 use crate::callers::{self, DIRECTORY, MANAGER, SETTINGS};
@@ -51,6 +51,15 @@ impl Listeners {
         };
         Ok([open(self.settings)?, open(self.directory)?, open(self.manager)?])
     }
+}
+
+/// How much the services take.
+#[derive(Clone, clap::Args)]
+pub struct Limits {
+    #[command(flatten)]
+    pub ports: LimitArgs,
+    #[command(flatten)]
+    pub lookups: LookupRate,
 }
 
 /// The services did not start, or did not last.
@@ -103,7 +112,7 @@ impl Services {
         issuer: &Arc<TokenIssuer>,
         clock: &SharedClock,
         transport: Transport,
-        lookups: LookupRate,
+        limits: Limits,
     ) -> Result<Self, ServicesError> {
         let addresses = listeners.addresses()?;
         let [on_settings, on_directory, on_manager] = listeners.open(&transport)?;
@@ -114,7 +123,7 @@ impl Services {
             masters: settings,
             authenticator: wiring.authenticator()?,
             manager: wiring.connect(&wiring.addresses.manager, SETTINGS)?,
-            server: server(),
+            server: draining_soon(limits.ports.server()),
             clock: SharedClock::clone(clock),
         });
         let directory = contact_directory::App::open(contact_directory::Parts {
@@ -123,8 +132,8 @@ impl Services {
             authenticator: wiring.authenticator()?,
             policies: wiring.policies(DIRECTORY)?,
             manager: wiring.connect(&wiring.addresses.manager, DIRECTORY)?,
-            server: server(),
-            lookups,
+            server: draining_soon(limits.ports.server()),
+            lookups: limits.lookups,
             clock: SharedClock::clone(clock),
         });
         let manager = consent_manager::App::open(consent_manager::Parts {
@@ -132,7 +141,7 @@ impl Services {
             masters: manager,
             authenticator: wiring.authenticator()?,
             policies: wiring.policies(MANAGER)?,
-            server: server(),
+            server: draining_soon(limits.ports.server_of_manager()?),
             clock: SharedClock::clone(clock),
         });
         let (settings, directory, manager) = tokio::join!(settings, directory, manager);
@@ -245,8 +254,8 @@ impl Wiring<'_> {
 }
 
 /// Whoever presses Ctrl-C waits for less than whoever rolls a cluster.
-fn server() -> ServerConfig {
-    ServerConfig { drain_limit: DRAIN_LIMIT, ..ServerConfig::default() }
+fn draining_soon(config: ServerConfig) -> ServerConfig {
+    ServerConfig { drain_limit: DRAIN_LIMIT, ..config }
 }
 
 /// The port is bound already, so the first call waits until somebody serves there.

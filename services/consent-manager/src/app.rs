@@ -6,12 +6,13 @@ use tokio_util::sync::CancellationToken;
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
+use yinyom_keys::{KeysError, admit};
 use yinyom_policy::Policies;
-use yinyom_privacy::MasterKeys;
+use yinyom_privacy::{MasterKeys, WrapError};
 use yinyom_proto::manager::v1::audit_service_server::AuditServiceServer;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
 use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
-use yinyom_rpc::{Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -41,6 +42,10 @@ pub struct Parts {
 pub enum StartError {
     #[error("the database of consent-manager cannot be opened")]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    Masters(#[from] KeysError),
+    #[error("the keys of consent-manager cannot be had")]
+    Keys(#[from] WrapError),
 }
 
 /// A replica, ready to listen.
@@ -59,20 +64,16 @@ impl App {
             masters: Arc::new(parts.masters),
             clock: parts.clock,
         };
-        let api = Api::new(manager.clone());
+        admit(&manager.db, &manager.masters, manager.clock.now().as_microsecond()).await?;
+        let sealer = manager.masters.sealer("yinyom manager page tokens").await?;
+        let api = Api::new(manager.clone(), sealer);
+        let sized = parts.server.clone();
+        let (a, b) = (Arc::clone(&api), Arc::clone(&api));
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
-                .add_service(
-                    AuditServiceServer::from_arc(Arc::clone(&api))
-                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
-                )
-                .add_service(
-                    LedgerServiceServer::from_arc(Arc::clone(&api))
-                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
-                )
-                .add_service(
-                    ReportServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
-                );
+                .add_service(with_message_limits!(AuditServiceServer::from_arc(a), sized))
+                .add_service(with_message_limits!(LedgerServiceServer::from_arc(b), sized))
+                .add_service(with_message_limits!(ReportServiceServer::from_arc(api), sized));
         Ok(Self { manager, server })
     }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport};
-use yinyom_rpc::{ServerConfig, stand_by};
+use yinyom_process::{
+    ConfigError, KeyArgs, LimitArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport,
+};
+use yinyom_rpc::stand_by;
 
 use crate::app::{App, Parts};
 
@@ -35,6 +37,8 @@ pub struct Config {
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -53,7 +57,7 @@ impl Config {
             masters: self.keys.masters()?,
             authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
             policies: self.peers.policies(transport, SharedClock::clone(&clock))?,
-            server: ServerConfig::default(),
+            server: self.limits.server_of_manager()?,
             clock,
         })
     }

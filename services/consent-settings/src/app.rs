@@ -8,12 +8,13 @@ use yinyom_audit::{AuditSink, OUTBOX};
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
+use yinyom_keys::{KeysError, admit};
 use yinyom_outbox::{Relay, RelayConfig};
 use yinyom_privacy::MasterKeys;
 use yinyom_proto::settings::v1::business_service_server::BusinessServiceServer;
 use yinyom_proto::settings::v1::consent_settings_service_server::ConsentSettingsServiceServer;
 use yinyom_proto::settings::v1::policy_service_server::PolicyServiceServer;
-use yinyom_rpc::{Connection, Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -47,6 +48,8 @@ pub enum StartError {
     Open(#[from] OpenError),
     #[error("the key of consent-settings cannot be had")]
     Key(#[from] StoreError),
+    #[error(transparent)]
+    Masters(#[from] KeysError),
 }
 
 /// A replica, ready to listen.
@@ -63,6 +66,7 @@ impl App {
     pub async fn open(parts: Parts) -> Result<Self, StartError> {
         let db = Db::connect_patiently(&parts.database, &MIGRATIONS).await?;
         let now = parts.clock.now().as_microsecond();
+        admit(&db, &parts.masters, now).await?;
         let key = key::load_or_create(&db, &parts.masters, now).await?;
         let (sink, clock) = (AuditSink::new(parts.manager), SharedClock::clone(&parts.clock));
         // A change may be of a thousand members.
@@ -70,19 +74,13 @@ impl App {
         let audit = Relay::of(OUTBOX, db.clone(), sink, clock, config);
         let commands = Commands::new(db.clone(), parts.clock, &key, audit.handle());
         let api = Arc::new(Api::new(commands.clone(), &key));
+        let sized = parts.server.clone();
+        let (a, b) = (Arc::clone(&api), Arc::clone(&api));
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
-                .add_service(
-                    BusinessServiceServer::from_arc(Arc::clone(&api))
-                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
-                )
-                .add_service(
-                    ConsentSettingsServiceServer::from_arc(Arc::clone(&api))
-                        .max_encoding_message_size(MAX_MESSAGE_BYTES),
-                )
-                .add_service(
-                    PolicyServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
-                );
+                .add_service(with_message_limits!(BusinessServiceServer::from_arc(a), sized))
+                .add_service(with_message_limits!(ConsentSettingsServiceServer::from_arc(b), sized))
+                .add_service(with_message_limits!(PolicyServiceServer::from_arc(api), sized));
         Ok(Self { commands, audit, server, db })
     }
 

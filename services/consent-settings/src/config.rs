@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{CallArgs, ConfigError, KeyArgs, LogArgs, TlsArgs, TokenArgs, Transport};
-use yinyom_rpc::{ServerConfig, stand_by};
+use yinyom_process::{
+    CallArgs, ConfigError, KeyArgs, LimitArgs, LogArgs, TlsArgs, TokenArgs, Transport,
+};
+use yinyom_rpc::stand_by;
 
 use crate::app::{App, Parts};
 
@@ -39,6 +41,8 @@ pub struct Config {
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -58,7 +62,7 @@ impl Config {
             masters: self.keys.masters()?,
             authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
             manager: self.calls.connect(transport, &self.manager_endpoint, own)?,
-            server: ServerConfig::default(),
+            server: self.limits.server(),
             clock,
         })
     }

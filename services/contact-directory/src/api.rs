@@ -19,9 +19,6 @@ use yinyom_rpc::Call;
 
 use crate::commands::{Asked, Directory, Error, Request, Session};
 
-/// The most contacts that one call names.
-pub const MAX_BATCH: usize = 1_000;
-
 /// The directory's services.
 pub struct Api {
     directory: Directory,

@@ -8,16 +8,17 @@ use yinyom_audit::{AuditSink, OUTBOX};
 use yinyom_db::{Db, DbConfig, Migrations, OpenError, idempotency};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
+use yinyom_keys::{KeysError, admit};
 use yinyom_outbox::{Relay, RelayConfig};
 use yinyom_policy::Policies;
-use yinyom_privacy::{MasterKeys, Phone, TokenSealer};
+use yinyom_privacy::{MasterKeys, Phone, WrapError};
 use yinyom_proto::directory::v1::account_service_server::AccountServiceServer;
 use yinyom_proto::directory::v1::consent_service_server::ConsentServiceServer;
 use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
 use yinyom_proto::directory::v1::import_service_server::ImportServiceServer;
 use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
-use yinyom_rpc::{Connection, Incoming, MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::ACCESS;
 use crate::api::Api;
@@ -54,6 +55,10 @@ pub struct Parts {
 pub enum StartError {
     #[error("the database of contact-directory cannot be opened")]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    Masters(#[from] KeysError),
+    #[error("the keys of contact-directory cannot be had")]
+    Keys(#[from] WrapError),
 }
 
 /// A replica, ready to listen.
@@ -73,7 +78,8 @@ impl App {
         let db = Db::connect_patiently(&parts.database, &MIGRATIONS).await?;
         // The first number takes milliseconds to parse: not a caller's.
         Phone::warm_up();
-        let sealer = TokenSealer::new(&parts.masters.derive("yinyom directory page tokens"));
+        admit(&db, &parts.masters, parts.clock.now().as_microsecond()).await?;
+        let sealer = parts.masters.sealer("yinyom directory page tokens").await?;
         let keys = KeyRing::new(Arc::new(parts.masters));
         let clock = parts.clock;
         let audit = AuditSink::new(parts.manager.clone());
@@ -128,16 +134,13 @@ async fn keep_tidy(db: &Db, clock: &SharedClock) {
 
 /// The server of these use cases, with every service.
 pub fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticator>) -> Server {
+    let sized = config.clone();
     let (a, b, c, d) = (api.clone(), api.clone(), api.clone(), api.clone());
     Server::new(config, authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
-        .add_service(ContactServiceServer::from_arc(a).max_encoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(LeadServiceServer::from_arc(b).max_encoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(AccountServiceServer::from_arc(c).max_encoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(ConsentServiceServer::from_arc(d).max_encoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(
-            ImportServiceServer::from_arc(api.clone()).max_encoding_message_size(MAX_MESSAGE_BYTES),
-        )
-        .add_service(
-            OutboxServiceServer::from_arc(api).max_encoding_message_size(MAX_MESSAGE_BYTES),
-        )
+        .add_service(with_message_limits!(ContactServiceServer::from_arc(a), sized))
+        .add_service(with_message_limits!(LeadServiceServer::from_arc(b), sized))
+        .add_service(with_message_limits!(AccountServiceServer::from_arc(c), sized))
+        .add_service(with_message_limits!(ConsentServiceServer::from_arc(d), sized))
+        .add_service(with_message_limits!(ImportServiceServer::from_arc(api.clone()), sized))
+        .add_service(with_message_limits!(OutboxServiceServer::from_arc(api), sized))
 }

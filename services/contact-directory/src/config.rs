@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{ConfigError, KeyArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport};
-use yinyom_rpc::{ServerConfig, stand_by};
+use yinyom_process::{
+    ConfigError, KeyArgs, LimitArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport,
+};
+use yinyom_rpc::stand_by;
 
 use crate::app::{App, Parts};
 use crate::commands::LookupRate;
@@ -42,6 +44,8 @@ pub struct Config {
     #[command(flatten)]
     pub lookups: LookupRate,
     #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -65,7 +69,7 @@ impl Config {
                 &self.manager_endpoint,
                 SharedClock::clone(&clock),
             )?,
-            server: ServerConfig::default(),
+            server: self.limits.server(),
             lookups: self.lookups,
             clock,
         })

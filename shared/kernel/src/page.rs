@@ -24,6 +24,12 @@ impl PageSize {
         }
     }
 
+    /// No more than `most`, which is 1 at least.
+    #[must_use]
+    pub fn at_most(self, most: i32) -> Self {
+        Self(self.0.min(most.max(1)))
+    }
+
     /// As a number of rows.
     pub fn rows(self) -> usize {
         usize::try_from(self.0).unwrap_or_default()

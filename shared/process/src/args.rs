@@ -54,6 +54,10 @@ pub enum ConfigError {
     PlaintextCall(String),
     #[error("{0} needs --tls-ca-file, which says whose certificates to trust")]
     TrustsNobody(String),
+    #[error(
+        "--max-message-bytes is {0}, and consent-manager needs {1} at least: the other services send it that much at once"
+    )]
+    SmallMessages(u32, u32),
     #[error("{address} cannot be listened on")]
     Listen { address: SocketAddr, source: std::io::Error },
 }
@@ -257,6 +261,7 @@ mod tests {
         let command = PeerArgs::augment_args(command);
         let command = LogArgs::augment_args(command);
         let command = crate::TlsArgs::augment_args(command);
+        let command = crate::LimitArgs::augment_args(command);
         for flag in command.get_arguments() {
             let name = flag.get_id().as_str().to_uppercase();
             assert_eq!(flag.get_env().unwrap(), format!("YINYOM_{name}").as_str());

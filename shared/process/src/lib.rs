@@ -7,9 +7,11 @@ mod args;
 mod files;
 mod key_url;
 mod life;
+mod limits;
 mod transport;
 
 pub use args::{CallArgs, ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
 pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;
+pub use limits::LimitArgs;
 pub use transport::{CallTlsArgs, Demand, TlsArgs, Transport};

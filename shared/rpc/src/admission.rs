@@ -1,7 +1,7 @@
-//! How many calls may be under way: on a server, and for one business on it, so that nobody's rush is everybody's
-//! outage. A call counts until the end of its answer's body, however slowly that is read (STACK T4).
+//! How many calls may be under way and how many may come: on a server, and for one business on it, so that nobody's rush
+//! is everybody's outage. A call counts until the end of its answer's body, however slowly that is read (STACK T4).
 //!
-//! Services and operators are of no one business and count on the server alone. Health and reflection never count.
+//! Services and operators are of no one business and count on the server alone. Health and reflection never count here.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use yinyom_kernel::BusinessId;
 
-use crate::EdgeFault;
+use crate::lines::Busy;
+use crate::rates::Rates;
+use crate::{EdgeFault, ServerConfig};
 
 /// The places of a server.
 pub(crate) struct Admission {
@@ -18,19 +20,38 @@ pub(crate) struct Admission {
     per_business: usize,
     /// Businesses with calls under way, and how many. None stays with zero.
     businesses: Arc<Mutex<HashMap<BusinessId, usize>>>,
+    rates: Rates,
+    reflections: Arc<Semaphore>,
 }
 
+/// Reflections under way. Nobody's work waits for one.
+const MAX_REFLECTIONS: usize = 64;
+
 impl Admission {
-    pub(crate) fn new(calls: usize, per_business: usize) -> Self {
-        let places = Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS)));
-        Self { places, per_business, businesses: Arc::default() }
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        let places = Arc::new(Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS)));
+        let per_business = config.max_calls_per_business;
+        Self {
+            places,
+            per_business,
+            businesses: Arc::default(),
+            rates: Rates::new(config),
+            reflections: Arc::new(Semaphore::new(MAX_REFLECTIONS)),
+        }
+    }
+
+    /// A place for a reflection, of which each could hold on to what all methods look like.
+    pub(crate) fn reflect(&self) -> Result<OwnedSemaphorePermit, EdgeFault> {
+        let place = Arc::clone(&self.reflections).try_acquire_owned();
+        place.map_err(|_| EdgeFault::Overloaded)
     }
 
     /// A place on the server. Nobody waits for one: a queue would only make answers late.
     pub(crate) fn enter(&self) -> Result<Place, EdgeFault> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| EdgeFault::Overloaded)?;
-        Ok(Place { _server: place, business: None })
+        self.rates.take()?;
+        Ok(Place { _server: place, business: None, line: None })
     }
 
     /// Counts a call that has a place for its business too.
@@ -42,9 +63,10 @@ impl Admission {
         }
         *under_way += 1;
         drop(counts);
+        // From here on the place gives it back.
         let counts = Arc::clone(&self.businesses);
         place.business = Some(Counted { business, counts });
-        Ok(())
+        self.rates.take_of(business)
     }
 }
 
@@ -52,6 +74,8 @@ impl Admission {
 pub(crate) struct Place {
     _server: OwnedSemaphorePermit,
     business: Option<Counted>,
+    /// Its connection, which is not ended for a new one meanwhile.
+    pub(crate) line: Option<Busy>,
 }
 
 struct Counted {
@@ -79,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_business_that_has_no_call_under_way_takes_no_memory() {
-        let admission = Admission::new(10, 2);
+        let config = ServerConfig { max_calls: 10, max_calls_per_business: 2, ..<_>::default() };
+        let admission = Admission::new(&config);
         let business = BusinessId::generate();
         let (mut one, mut two) = (admission.enter().unwrap(), admission.enter().unwrap());
         admission.count(&mut one, business).unwrap();

@@ -14,6 +14,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use yinyom_kernel::Language;
 
+use crate::answers::Answer;
 use crate::edge::Record;
 use crate::shape::{put, shape};
 use crate::{EdgeFault, status};
@@ -23,6 +24,8 @@ pub(crate) struct AnswerBody {
     language: Language,
     end: Option<End>,
     record: Record,
+    /// Told whose turn it is, for as long as there is something to say.
+    answer: Option<Answer>,
     ended: bool,
 }
 
@@ -34,7 +37,7 @@ struct End {
 
 impl AnswerBody {
     pub(crate) fn unary(inner: Body, language: Language, record: Record) -> Self {
-        Self { inner, language, end: None, record, ended: false }
+        Self { inner, language, end: None, record, answer: None, ended: false }
     }
 
     pub(crate) fn stream(
@@ -48,11 +51,17 @@ impl AnswerBody {
             deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
             cut: Box::pin(cut.cancelled_owned()),
         };
-        Self { inner, language, end: Some(end), record, ended: false }
+        Self { inner, language, end: Some(end), record, answer: None, ended: false }
+    }
+
+    pub(crate) fn with(mut self, answer: Option<Answer>) -> Self {
+        self.answer = answer;
+        self
     }
 
     fn finish(&mut self, code: Code) {
         self.ended = true;
+        self.answer = None;
         // What the handler's stream holds is let go now, not when the connection gets to it.
         self.inner = Body::empty();
         self.record.finish(code);
@@ -87,6 +96,9 @@ impl http_body::Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
+        if let Some(answer) = &this.answer {
+            answer.polled();
+        }
         if this.ended {
             return Poll::Ready(None);
         }
@@ -107,7 +119,12 @@ impl http_body::Body for AnswerBody {
                     this.finish(code);
                     Some(Ok(Frame::trailers(trailers)))
                 }
-                Err(data) => Some(Ok(data)),
+                Err(data) => {
+                    if let Some(answer) = &this.answer {
+                        answer.handed_over();
+                    }
+                    Some(Ok(data))
+                }
             },
             Some(Err(status)) => Some(Ok(this.end_with(&status))),
             None => {

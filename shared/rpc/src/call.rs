@@ -1,14 +1,15 @@
 //! A call as its handler sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use yinyom_identity::{Access, Caller, SpiffeId};
-use yinyom_kernel::{Fault, Language};
+use yinyom_kernel::{Fault, InvalidInput, Language, PageSize};
 
-use crate::{EdgeFault, status};
+use crate::{CallLimits, EdgeFault, status};
 
 /// Who calls, what, in which language, until when. Cheap to clone, so that a stream can keep it.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) request_id: Arc<str>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) draining: CancellationToken,
+    pub(crate) limits: CallLimits,
+    pub(crate) stream_idle_timeout: Duration,
 }
 
 impl Call {
@@ -81,6 +84,29 @@ impl Call {
     /// when the drain's time is up.
     pub fn draining(&self) -> WaitForCancellationFuture<'_> {
         self.0.draining.cancelled()
+    }
+
+    /// What the call may name or ask for.
+    pub fn limits(&self) -> CallLimits {
+        self.0.limits
+    }
+
+    /// Reads a client's `page_size`, as far as the server's limit.
+    pub fn page_size(&self, asked: i32) -> Result<PageSize, InvalidInput> {
+        PageSize::read(asked).map(|size| size.at_most(self.0.limits.page_size))
+    }
+
+    /// The stream's next message, if it comes while the server waits for it.
+    ///
+    /// `DEADLINE_EXCEEDED` if the client says nothing for too long, `UNAVAILABLE` when the server begins to stop.
+    pub async fn next<T>(&self, incoming: &mut Streaming<T>) -> Result<Option<T>, Status> {
+        tokio::select! {
+            message = tokio::time::timeout(self.0.stream_idle_timeout, incoming.message()) => {
+                message.unwrap_or_else(|_| Err(self.status(&EdgeFault::DeadlineExceeded)))
+            }
+            // Not an end like any other: the client may have more.
+            () = self.draining() => Err(self.status(&EdgeFault::ShuttingDown)),
+        }
     }
 
     /// The answer, or the status of what went wrong.

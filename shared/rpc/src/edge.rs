@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -20,23 +21,18 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
-use yinyom_kernel::{Language, waited_for};
+use yinyom_kernel::waited_for;
 
 use crate::admission::{Admission, Place};
+use crate::arrival::{Arrival, Gate};
 use crate::body::AnswerBody;
 use crate::call::Facts;
 use crate::current::{CURRENT, Current};
 use crate::incoming::Peer;
+use crate::lines::{Arrived, Line, Stranger};
 use crate::methods::Door;
 use crate::shape::shape;
-use crate::{Call, EdgeFault, REQUEST_ID, request_id, status};
-
-/// Services of tonic's that need no token: a prober has none, and what they tell is public.
-const OPEN: [&str; 3] = [
-    "/grpc.health.v1.Health/",
-    "/grpc.reflection.v1.ServerReflection/",
-    "/grpc.reflection.v1alpha.ServerReflection/",
-];
+use crate::{Call, CallLimits, EdgeFault, REQUEST_ID, request_id, status};
 
 /// What all calls of a server share.
 pub(crate) struct Shared {
@@ -44,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) doors: HashMap<String, Door>,
     pub(crate) admission: Admission,
     pub(crate) unary_timeout: Duration,
+    pub(crate) stream_idle_timeout: Duration,
+    pub(crate) limits: CallLimits,
     /// The server begins to stop: streams without an end should end.
     pub(crate) draining: CancellationToken,
     /// The drain's time is up: whatever still runs is cut.
@@ -81,12 +79,13 @@ impl Service<Request<Body>> for Edge {
 }
 
 impl Edge {
-    async fn serve(self, request: Request<Body>, arrival: Arrival) -> Response<Body> {
+    async fn serve(self, mut request: Request<Body>, arrival: Arrival) -> Response<Body> {
+        let arrived = request.extensions_mut().remove::<Arrived>();
         let mut record =
-            Record { name: arrival.name, started: arrival.started, open: true, place: None };
+            Record { name: arrival.name, started: arrival.started, open: true, holds: None };
         let current =
             Current { request_id: Arc::clone(&arrival.request_id), deadline: arrival.deadline };
-        let work = AssertUnwindSafe(self.admit(request, &arrival)).catch_unwind();
+        let work = AssertUnwindSafe(self.admit(request, &arrival, arrived.as_ref())).catch_unwind();
         let outcome = tokio::select! {
             biased;
             outcome = waited_for(arrival.deadline, CURRENT.scope(current, work)) => match outcome {
@@ -97,36 +96,43 @@ impl Edge {
             () = self.shared.cut.cancelled() => Err(arrival.status(EdgeFault::ShuttingDown)),
         };
         let response = match outcome {
-            Ok((response, place)) => {
-                record.place = place;
+            Ok((response, holds)) => {
+                record.holds = Some(holds);
                 response
             }
             Err(status) => status.into_http(),
         };
-        self.dress(response, &arrival, record)
+        self.dress(response, &arrival, record, arrived.as_ref())
     }
 
-    /// Lets the call through to its handler, or says why not. The place goes with the answer.
+    /// Lets the call through to its handler, or says why not. What it holds goes with the answer.
     async fn admit(
         &self,
         mut request: Request<Body>,
         arrival: &Arrival,
-    ) -> Result<(Response<Body>, Option<Place>), Status> {
-        let mut place = None;
-        if !arrival.is_open() {
-            let fault = |fault| arrival.status(fault);
-            let mut entered = self.shared.admission.enter().map_err(fault)?;
-            let peer = request.extensions_mut().remove::<Peer>().unwrap_or_default();
+        arrived: Option<&Arrived>,
+    ) -> Result<(Response<Body>, Holds), Status> {
+        let fault = |fault| arrival.status(fault);
+        let admission = &self.shared.admission;
+        let line = arrived.map(|arrived| &arrived.line);
+        let holds = if arrival.is_open() {
+            let stranger = line.map(Line::stranger).transpose().map_err(fault)?;
+            let reflection = arrival.is_reflection().then(|| admission.reflect());
+            Holds::Open { _line: stranger, _place: reflection.transpose().map_err(fault)? }
+        } else {
+            let mut place = admission.enter().map_err(fault)?;
+            let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
+            place.line = line.map(Line::busy);
             if let Caller::Member { business, .. } = call.caller() {
-                self.shared.admission.count(&mut entered, *business).map_err(fault)?;
+                admission.count(&mut place, *business).map_err(fault)?;
             }
             request.extensions_mut().insert(call);
-            place = Some(entered);
-        }
+            Holds::Call { _place: place }
+        };
         let mut routes = self.routes.clone();
         match routes.call(request).await {
-            Ok(response) => Ok((response, place)),
+            Ok(response) => Ok((response, holds)),
             Err(never) => match never {},
         }
     }
@@ -165,6 +171,8 @@ impl Edge {
             request_id: Arc::clone(&arrival.request_id),
             deadline: arrival.deadline,
             draining: self.shared.draining.clone(),
+            limits: self.shared.limits,
+            stream_idle_timeout: self.shared.stream_idle_timeout,
         }))
     }
 
@@ -174,6 +182,7 @@ impl Edge {
         mut response: Response<Body>,
         arrival: &Arrival,
         mut record: Record,
+        arrived: Option<&Arrived>,
     ) -> Response<Body> {
         if let Some(id) = request_id::header(&arrival.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
@@ -187,8 +196,9 @@ impl Edge {
             return response;
         }
         let language = arrival.language;
+        let answer = arrived.map(|arrived| arrived.line.answers.begin());
         response.map(|body| {
-            Body::new(match arrival.gate {
+            let body = match arrival.gate {
                 Gate::Door(Door { streaming: false, .. }) | Gate::Unknown => {
                     AnswerBody::unary(body, language, record)
                 }
@@ -201,71 +211,9 @@ impl Edge {
                     let cut = self.shared.draining.clone();
                     AnswerBody::stream(body, language, record, arrival.deadline, cut)
                 }
-            })
+            };
+            Body::new(body.with(answer))
         })
-    }
-}
-
-/// Where a path leads.
-#[derive(Clone, Copy)]
-enum Gate {
-    /// To health or reflection.
-    Open,
-    /// To a method that is described.
-    Door(Door),
-    /// Nowhere.
-    Unknown,
-}
-
-/// What is known of a call before its token is looked at.
-struct Arrival {
-    gate: Gate,
-    /// For the log: a path that we do not know is a stranger's text and stays out of it.
-    name: &'static str,
-    language: Language,
-    request_id: Arc<str>,
-    deadline: Option<Instant>,
-    started: Instant,
-}
-
-impl Arrival {
-    /// Sets the deadline here and not at the first poll: tonic's own timer for `grpc-timeout` starts
-    /// right after, answers without details, and so never comes first.
-    fn of(request: &Request<Body>, shared: &Shared) -> Self {
-        let (headers, path) = (request.headers(), request.uri().path());
-        let open = OPEN.iter().copied().find(|prefix| path.starts_with(prefix));
-        let (gate, name) = match (open, shared.doors.get(path)) {
-            (Some(prefix), _) => (Gate::Open, prefix),
-            (None, Some(door)) => {
-                (Gate::Door(*door), door.access.map_or("no access entry", |access| access.rpc))
-            }
-            (None, None) => (Gate::Unknown, "unknown"),
-        };
-        let started = Instant::now();
-        let asked = grpc_timeout(headers);
-        let limit = match gate {
-            Gate::Door(Door { streaming: true, .. }) | Gate::Open => asked,
-            Gate::Door(_) | Gate::Unknown => {
-                Some(asked.map_or(shared.unary_timeout, |asked| asked.min(shared.unary_timeout)))
-            }
-        };
-        let accept = headers.get(http::header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
-        Self {
-            gate,
-            name,
-            language: Language::negotiate(accept),
-            request_id: request_id::read_or_make(headers),
-            deadline: limit.and_then(|limit| started.checked_add(limit)),
-            started,
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        matches!(self.gate, Gate::Open)
-    }
-
-    fn status(&self, fault: EdgeFault) -> Status {
-        status(&fault, self.language)
     }
 }
 
@@ -274,8 +222,16 @@ pub(crate) struct Record {
     name: &'static str,
     started: Instant,
     open: bool,
-    /// Among the calls under way, until the end.
-    place: Option<Place>,
+    /// Until the end.
+    holds: Option<Holds>,
+}
+
+/// What a call has of what there is not without end.
+enum Holds {
+    /// Of health and reflection.
+    Open { _line: Option<Stranger>, _place: Option<OwnedSemaphorePermit> },
+    /// Of everybody else.
+    Call { _place: Place },
 }
 
 impl Record {
@@ -283,7 +239,7 @@ impl Record {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        self.place = None;
+        self.holds = None;
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         // A caller's fault is no error of ours (STACK T8): the log says the code and goes on. Nor is it news that a
         // caller went away.
@@ -316,25 +272,6 @@ const fn kind(caller: &Caller) -> &'static str {
     }
 }
 
-/// `grpc-timeout`: up to eight digits and a unit. One that cannot be read is no deadline, as in tonic.
-fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let amount: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_hours(amount),
-        "M" => Duration::from_mins(amount),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -342,6 +279,7 @@ mod tests {
     use yinyom_identity::{CallerTable, Subject, TokenIssuer, TokenVerifier};
 
     use super::*;
+    use crate::ServerConfig;
 
     #[tokio::test]
     async fn a_described_method_without_an_access_entry_is_refused_to_everybody() {
@@ -356,8 +294,10 @@ mod tests {
             shared: Arc::new(Shared {
                 authenticator: Arc::new(Authenticator::new(verifier, callers)),
                 doors: HashMap::from([("/a.B/C".to_owned(), door)]),
-                admission: Admission::new(1, 1),
+                admission: Admission::new(&ServerConfig::default()),
                 unary_timeout: Duration::from_secs(1),
+                stream_idle_timeout: Duration::from_secs(1),
+                limits: CallLimits::default(),
                 draining: CancellationToken::new(),
                 cut: CancellationToken::new(),
             }),
@@ -372,20 +312,5 @@ mod tests {
         let status = Status::from_header_map(response.headers()).unwrap();
         assert_eq!(status.code(), Code::PermissionDenied);
         assert_eq!(crate::reason(&status).as_deref(), Some("NO_ACCESS_ENTRY"));
-    }
-
-    fn timeout(value: &'static str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", http::HeaderValue::from_static(value));
-        grpc_timeout(&headers)
-    }
-
-    #[test]
-    fn a_timeout_is_read_as_grpc_writes_it() {
-        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(timeout("99999999H"), Some(Duration::from_hours(99_999_999)));
-        for wrong in ["", "m", "5", "123456789m", "-1S", "1.5S", "5s", "+5S"] {
-            assert_eq!(timeout(wrong), None, "{wrong}");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong before a handler is reached, or in its place.
 
+use std::time::Duration;
+
 use yinyom_kernel::{Code, Fault, Text};
 
 /// A fault of the edge.
@@ -23,6 +25,12 @@ pub enum EdgeFault {
     Overloaded,
     #[error("the business has as many calls under way as it may")]
     BusinessOverloaded,
+    /// Says when the next call may come.
+    #[error("more calls come than the server takes")]
+    RateLimited(Duration),
+    /// Says when the next call may come.
+    #[error("more calls come from the business than may")]
+    BusinessRateLimited(Duration),
     #[error("the server is starting")]
     Starting,
     #[error("the server is stopping")]
@@ -42,9 +50,11 @@ impl Fault for EdgeFault {
     fn code(&self) -> Code {
         match self {
             Self::EmptyRequest | Self::MalformedRequest => Code::InvalidArgument,
-            Self::MessageTooLarge | Self::Overloaded | Self::BusinessOverloaded => {
-                Code::ResourceExhausted
-            }
+            Self::MessageTooLarge
+            | Self::Overloaded
+            | Self::BusinessOverloaded
+            | Self::RateLimited(_)
+            | Self::BusinessRateLimited(_) => Code::ResourceExhausted,
             Self::UnsupportedEncoding | Self::UnknownMethod => Code::Unimplemented,
             Self::NoAccessEntry => Code::PermissionDenied,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
@@ -65,6 +75,8 @@ impl Fault for EdgeFault {
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Overloaded => "OVERLOADED",
             Self::BusinessOverloaded => "BUSINESS_OVERLOADED",
+            Self::RateLimited(_) => "RATE_LIMITED",
+            Self::BusinessRateLimited(_) => "BUSINESS_RATE_LIMITED",
             Self::Starting => "STARTING",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::PeerUnavailable => "PEER_UNAVAILABLE",
@@ -99,6 +111,14 @@ impl Fault for EdgeFault {
                 "The business has too many calls under way. Try again.",
                 "ธุรกิจนี้มีคำขอที่กำลังทำงานอยู่มากเกินไป กรุณาลองอีกครั้ง",
             ),
+            Self::RateLimited(_) => Text::new(
+                "More calls come than the server takes. Try again later.",
+                "มีคำขอเข้ามามากเกินกว่าที่เซิร์ฟเวอร์รับได้ กรุณาลองอีกครั้งภายหลัง",
+            ),
+            Self::BusinessRateLimited(_) => Text::new(
+                "More calls come from the business than may. Try again later.",
+                "ธุรกิจนี้ส่งคำขอถี่เกินไป กรุณาลองอีกครั้งภายหลัง",
+            ),
             Self::Starting => {
                 Text::new("The server is starting. Try again.", "เซิร์ฟเวอร์กำลังเริ่มทำงาน กรุณาลองอีกครั้ง")
             }
@@ -116,16 +136,16 @@ impl Fault for EdgeFault {
         }
     }
 
-    fn retry_after(&self) -> Option<std::time::Duration> {
-        matches!(
-            self,
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited(wait) | Self::BusinessRateLimited(wait) => Some(*wait),
             Self::Overloaded
-                | Self::BusinessOverloaded
-                | Self::Starting
-                | Self::ShuttingDown
-                | Self::PeerUnavailable
-        )
-        .then_some(std::time::Duration::from_secs(1))
+            | Self::BusinessOverloaded
+            | Self::Starting
+            | Self::ShuttingDown
+            | Self::PeerUnavailable => Some(Duration::from_secs(1)),
+            _ => None,
+        }
     }
 }
 

@@ -18,14 +18,19 @@
 //! as [`Incoming`], and its connector to [`connect_with`]).
 
 mod admission;
+mod answers;
+mod arrival;
 mod body;
 mod call;
 mod client;
+mod config;
 mod current;
 mod edge;
 mod edge_fault;
 mod incoming;
+mod lines;
 mod methods;
+mod rates;
 mod request_id;
 mod server;
 mod shape;
@@ -36,10 +41,11 @@ pub use call::Call;
 pub use client::{
     ClientConfig, ConnectError, Connection, channel, channel_with, connect, connect_with,
 };
+pub use config::{CallLimits, MAX_MESSAGE_BYTES, Rate, ServerConfig};
 pub use edge_fault::EdgeFault;
 pub use incoming::{Incoming, Peer, Wire, accept};
 pub use methods::access_gaps;
 pub use request_id::REQUEST_ID;
-pub use server::{MAX_MESSAGE_BYTES, ServeError, Server, ServerConfig};
+pub use server::{ServeError, Server};
 pub use standby::stand_by;
 pub use status::{DOMAIN, reason, status};

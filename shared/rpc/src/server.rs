@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -19,62 +19,21 @@ use yinyom_identity::{Access, Authenticator};
 
 use crate::admission::Admission;
 use crate::edge::{Edge, Shared};
+use crate::lines::Lines;
 use crate::methods::doors;
-use crate::{Incoming, access_gaps};
-
-/// The largest message that is taken, tonic's own default. Give it to a generated server's
-/// `max_encoding_message_size` too, which has none.
-pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+use crate::{Incoming, ServerConfig, access_gaps};
 
 /// How long a cut connection has to say so to its client.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Limits of a server. What tonic leaves without a limit has one here (TRAPS 12).
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// How long a unary call may take, if its caller is more patient.
-    pub unary_timeout: Duration,
-    /// Calls under way at a time, but for health and reflection.
-    pub max_calls: usize,
-    /// Of these, by the members of one business.
-    pub max_calls_per_business: usize,
-    /// Calls at a time on one connection.
-    pub max_concurrent_streams: u32,
-    /// Streams that a client may open and reset before its connection is closed (rapid reset).
-    pub max_pending_reset_streams: usize,
-    /// Streams that its errors may reset before its connection is closed.
-    pub max_error_reset_streams: usize,
-    /// All headers of a call together, in bytes.
-    pub max_header_bytes: u32,
-    /// How often an idle connection is asked whether it lives.
-    pub keepalive_interval: Duration,
-    /// How long it has to say so.
-    pub keepalive_timeout: Duration,
-    /// When a connection is asked to come again, so that load spreads over new replicas.
-    pub max_connection_age: Option<Duration>,
-    /// How long to go on serving after health says "not serving", for balancers to notice.
-    pub linger: Duration,
-    /// How long calls have to end after that.
-    pub drain_limit: Duration,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            unary_timeout: Duration::from_secs(10),
-            max_calls: 1024,
-            max_calls_per_business: 256,
-            max_concurrent_streams: 256,
-            max_pending_reset_streams: 50,
-            max_error_reset_streams: 256,
-            max_header_bytes: 16 * 1024,
-            keepalive_interval: Duration::from_secs(30),
-            keepalive_timeout: Duration::from_secs(10),
-            max_connection_age: Some(Duration::from_mins(30)),
-            linger: Duration::ZERO,
-            drain_limit: Duration::from_secs(10),
-        }
-    }
+/// A generated server with the limits of messages that `config` names.
+#[macro_export]
+macro_rules! with_message_limits {
+    ($server:expr, $config:expr) => {
+        $server
+            .max_decoding_message_size($config.max_message_bytes)
+            .max_encoding_message_size($crate::MAX_MESSAGE_BYTES)
+    };
 }
 
 /// Why a server did not start, or stopped.
@@ -179,11 +138,10 @@ impl Server {
             shared: Arc::new(Shared {
                 authenticator: self.authenticator,
                 doors: doors(self.descriptors, &self.services, self.access)?,
-                admission: Admission::new(
-                    self.config.max_calls,
-                    self.config.max_calls_per_business,
-                ),
+                admission: Admission::new(&self.config),
                 unary_timeout: self.config.unary_timeout,
+                stream_idle_timeout: self.config.stream_idle_timeout,
+                limits: self.config.call,
                 draining: draining.clone(),
                 cut: cut.clone(),
             }),
@@ -197,6 +155,10 @@ impl Server {
             tokio::time::sleep(linger).await;
             begin.cancel();
         };
+        let lines = Lines::new(self.config.max_connections);
+        let slow_readers = lines.clone().end_slow_readers(self.config.slow_reader_timeout);
+        let incoming = incoming
+            .filter_map(move |io| std::future::ready(io.map(|io| lines.take(io)).transpose()));
         let mut serving = std::pin::pin!(
             builder(&self.config).serve_with_incoming_shutdown(edge, incoming, stopping)
         );
@@ -207,6 +169,8 @@ impl Server {
         tokio::select! {
             served = &mut serving => return Ok(served?),
             () = up => cut.cancel(),
+            // Has no end of its own.
+            () = slow_readers => {}
         }
         tracing::warn!("calls were cut: they did not end within the drain's limit");
         match tokio::time::timeout(LAST_WORDS, serving).await {

@@ -59,7 +59,7 @@ impl Api {
         call: &Call,
         mut body: pb::ListRevealsRequest,
     ) -> Result<pb::ListRevealsResponse, Unanswered> {
-        let (business, filter, size) = wire::reveals(&body)?;
+        let (business, filter, size) = wire::reveals(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, business, &body);
@@ -84,7 +84,7 @@ impl Api {
         call: &Call,
         mut body: pb::ListSettingsChangesRequest,
     ) -> Result<pb::ListSettingsChangesResponse, Unanswered> {
-        let (business, filter, size) = wire::settings_changes(&body)?;
+        let (business, filter, size) = wire::settings_changes(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, business, &body);

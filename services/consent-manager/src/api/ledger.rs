@@ -65,7 +65,7 @@ impl Api {
         call: &Call,
         mut body: pb::GetContactHistoryRequest,
     ) -> Result<pb::GetContactHistoryResponse, Unanswered> {
-        let (name, size) = questions::history(&body)?;
+        let (name, size) = questions::history(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, name.0, &body);
@@ -84,7 +84,7 @@ impl Api {
         call: &Call,
         mut body: pb::ListConsentsRequest,
     ) -> Result<pb::ListConsentsResponse, Unanswered> {
-        let (business, filter, size) = questions::consents(&body)?;
+        let (business, filter, size) = questions::consents(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, business, &body);
@@ -104,7 +104,7 @@ impl Api {
         call: &Call,
         mut body: pb::ListConsentChangesRequest,
     ) -> Result<pb::ListConsentChangesResponse, Unanswered> {
-        let (business, filter, size) = questions::changes(&body)?;
+        let (business, filter, size) = questions::changes(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, business, &body);

@@ -11,9 +11,10 @@ pub(super) mod settings;
 use prost_types::FieldMask;
 use yinyom_consent::MEMBERS;
 use yinyom_kernel::{
-    BusinessId, Fault, InvalidId, InvalidInput, MemberId, Name, PageSize, RequestId, Text,
-    Violations, one_line,
+    BusinessId, Fault, InvalidId, InvalidInput, MemberId, Name, RequestId, Text, Violations,
+    one_line,
 };
+use yinyom_rpc::Call;
 
 use crate::commands::PageAsked;
 use crate::domain::MAX_DISPLAY_NAME;
@@ -83,8 +84,13 @@ fn display_name(wrong: &mut Violations, field: &str, text: &str) -> Option<Strin
 }
 
 /// Reads which page is asked for.
-pub(super) fn page(wrong: &mut Violations, size: i32, token: String) -> Option<PageAsked> {
-    let size = wrong.merge(PageSize::read(size))?;
+pub(super) fn page(
+    wrong: &mut Violations,
+    call: &Call,
+    size: i32,
+    token: String,
+) -> Option<PageAsked> {
+    let size = wrong.merge(call.page_size(size))?;
     Some(PageAsked { size, token })
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 use yinyom_consent::{ACCOUNTS, CONTACTS};
-use yinyom_kernel::{PageSize, Violations};
+use yinyom_kernel::Violations;
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::account_service_server::AccountService;
 use yinyom_rpc::Call;
 
 use super::pages::Question;
 use super::wire::{accounts as wire, contacts, read};
-use super::{Api, MAX_BATCH, reader, request, session};
+use super::{Api, reader, request, session};
 use crate::commands::leads::Link;
 use crate::commands::{Directory, Error};
 use crate::domain::order::Order;
@@ -133,7 +133,8 @@ async fn batch_get(
 ) -> Result<pb::BatchGetAccountsResponse, Error> {
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let ids = wrong.merge(read::names("names", ACCOUNTS, business, &body.names, MAX_BATCH));
+    let ids =
+        wrong.merge(read::names("names", ACCOUNTS, business, &body.names, call.limits().batch));
     let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let found = directory.accounts(&session, &ids).await?;
@@ -150,7 +151,7 @@ async fn list(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let (business, size, order) = wrong.finish((|| Some((business?, size?, order?)))())?;
     let session = session(directory, call, business).await?;
@@ -174,7 +175,7 @@ async fn search(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let wanted = wrong.merge(wire::wanted(business, &body));
     let all = (|| Some((business?, size?, order?, wanted?)))();
@@ -230,7 +231,7 @@ async fn list_contacts(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let name = wrong.merge(read::name("parent", ACCOUNTS, &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let ((business, id), size) = wrong.finish((|| Some((name?, size?)))())?;
     let session = session(directory, call, business).await?;
     let question = Question::new(call.rpc(), &session, &body);
@@ -251,7 +252,7 @@ async fn add_contacts(
     let mut wrong = Violations::new();
     let name = wrong.merge(read::name("parent", ACCOUNTS, &body.parent));
     let business = name.map(|(business, _)| business);
-    let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
+    let ids = read::names("contacts", CONTACTS, business, &body.contacts, call.limits().batch);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
     let all = (|| Some((name?, ids?, request?)))();
@@ -269,7 +270,7 @@ async fn remove_contacts(
     let mut wrong = Violations::new();
     let name = wrong.merge(read::name("parent", ACCOUNTS, &body.parent));
     let business = name.map(|(business, _)| business);
-    let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
+    let ids = read::names("contacts", CONTACTS, business, &body.contacts, call.limits().batch);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
     let all = (|| Some((name?, ids?, request?)))();

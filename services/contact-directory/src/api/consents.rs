@@ -11,7 +11,7 @@ use yinyom_proto::directory::v1::consent_service_server::ConsentService;
 use yinyom_rpc::Call;
 
 use super::wire::{consents as wire, read};
-use super::{Api, MAX_BATCH, request, session};
+use super::{Api, request, session};
 use crate::commands::consents::Saying;
 use crate::commands::{Directory, Error};
 
@@ -111,7 +111,7 @@ async fn batch_set(
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
     let request = wrong.merge(request(call, &body.request_id, &body));
-    read::count(&mut wrong, "requests", body.requests.len(), MAX_BATCH);
+    read::count(&mut wrong, "requests", body.requests.len(), call.limits().batch);
     let (business, request) = wrong.finish((|| Some((business?, request?)))())?;
     let session = session(directory, call, business).await?;
     let sayings = body.requests.iter().map(|row| one_of(business, row, now)).collect();
@@ -150,7 +150,7 @@ async fn batch_check(
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
     let channel = required(&mut wrong, "channel", Channel::from_wire(body.channel));
-    let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
+    let ids = read::names("contacts", CONTACTS, business, &body.contacts, call.limits().batch);
     let ids = wrong.merge(ids);
     let (business, channel, ids) = wrong.finish((|| Some((business?, channel?, ids?)))())?;
     let session = session(directory, call, business).await?;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 use yinyom_consent::CONTACTS;
-use yinyom_kernel::{PageSize, Violations};
+use yinyom_kernel::Violations;
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::contact_service_server::ContactService;
 use yinyom_rpc::Call;
 
 use super::pages::Question;
 use super::wire::{contacts as wire, read};
-use super::{Api, MAX_BATCH, reader, request, session};
+use super::{Api, reader, request, session};
 use crate::commands::{Directory, Error};
 use crate::domain::order::Order;
 use crate::store::find::Wanted;
@@ -111,7 +111,8 @@ async fn batch_get(
 ) -> Result<pb::BatchGetContactsResponse, Error> {
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let ids = wrong.merge(read::names("names", CONTACTS, business, &body.names, MAX_BATCH));
+    let ids =
+        wrong.merge(read::names("names", CONTACTS, business, &body.names, call.limits().batch));
     let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let contacts = directory.contacts(&session, &ids).await?;
@@ -128,7 +129,7 @@ async fn list(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let (business, size, order) = wrong.finish((|| Some((business?, size?, order?)))())?;
     let session = session(directory, call, business).await?;
@@ -153,7 +154,7 @@ async fn search(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let wanted = wrong.merge(wire::wanted(&body));
     let all = (|| Some((business?, size?, order?, wanted?)))();

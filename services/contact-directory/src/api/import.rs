@@ -8,12 +8,11 @@ use tonic::{Request, Response, Status, Streaming};
 use yinyom_kernel::{BusinessId, Name, Violations};
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::import_service_server::ImportService;
-use yinyom_rpc::{Call, EdgeFault};
+use yinyom_rpc::Call;
 
 use super::wire::{import as wire, read};
 use super::{Api, request};
 use crate::commands::Error;
-use crate::commands::import::MAX_ROWS;
 
 #[tonic::async_trait]
 impl ImportService for Api {
@@ -44,11 +43,7 @@ struct Import {
 impl Import {
     /// The answer to the next batch; `None` after the last one.
     async fn next(&mut self) -> Result<Option<pb::ImportContactsResponse>, Status> {
-        let message = tokio::select! {
-            message = self.incoming.message() => message?,
-            // Not an end like any other: the client still has rows.
-            () = self.call.draining() => return Err(self.call.status(&EdgeFault::ShuttingDown)),
-        };
+        let message = self.call.next(&mut self.incoming).await?;
         let answer = match message {
             Some(batch) => self.batch(batch).await.map(Some),
             // A stream without a message lacks what its first message must have.
@@ -70,7 +65,7 @@ impl Import {
             // A batch is the same one whether or not it repeats whose it is.
             body.parent = Name::format_business(business);
         }
-        read::count(&mut wrong, "rows", body.rows.len(), MAX_ROWS);
+        read::count(&mut wrong, "rows", body.rows.len(), self.call.limits().import_rows);
         let request = wrong.merge(request(&self.call, &body.request_id, &body));
         let (business, request) = wrong.finish(business.zip(request))?;
         let lines = wire::lines(&body.rows);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 use yinyom_consent::{CONTACTS, LEADS};
-use yinyom_kernel::{PageSize, Violations};
+use yinyom_kernel::Violations;
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::lead_service_server::LeadService;
 use yinyom_rpc::Call;
 
 use super::pages::Question;
 use super::wire::{contacts, leads as wire, read};
-use super::{Api, MAX_BATCH, reader, request, session};
+use super::{Api, reader, request, session};
 use crate::commands::leads::Link;
 use crate::commands::{Directory, Error};
 use crate::domain::order::Order;
@@ -141,7 +141,7 @@ async fn batch_get(
 ) -> Result<pb::BatchGetLeadsResponse, Error> {
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let ids = wrong.merge(read::names("names", LEADS, business, &body.names, MAX_BATCH));
+    let ids = wrong.merge(read::names("names", LEADS, business, &body.names, call.limits().batch));
     let (business, ids) = wrong.finish(business.zip(ids))?;
     let session = session(directory, call, business).await?;
     let found = directory.leads(&session, &ids).await?;
@@ -158,7 +158,7 @@ async fn list(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let (business, size, order) = wrong.finish((|| Some((business?, size?, order?)))())?;
     let session = session(directory, call, business).await?;
@@ -182,7 +182,7 @@ async fn search(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let business = wrong.merge(read::business("parent", &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let order = wrong.merge(Order::read(&body.order_by));
     let wanted = wrong.merge(wire::wanted(business, &body));
     let all = (|| Some((business?, size?, order?, wanted?)))();
@@ -239,7 +239,7 @@ async fn list_contacts(
     let asked = std::mem::take(&mut body.page_size);
     let mut wrong = Violations::new();
     let name = wrong.merge(read::name("parent", LEADS, &body.parent));
-    let size = wrong.merge(PageSize::read(asked));
+    let size = wrong.merge(call.page_size(asked));
     let ((business, id), size) = wrong.finish((|| Some((name?, size?)))())?;
     let session = session(directory, call, business).await?;
     let question = Question::new(call.rpc(), &session, &body);
@@ -260,7 +260,7 @@ async fn add_contacts(
     let mut wrong = Violations::new();
     let name = wrong.merge(read::name("parent", LEADS, &body.parent));
     let business = name.map(|(business, _)| business);
-    let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
+    let ids = read::names("contacts", CONTACTS, business, &body.contacts, call.limits().batch);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
     let all = (|| Some((name?, ids?, request?)))();
@@ -278,7 +278,7 @@ async fn remove_contacts(
     let mut wrong = Violations::new();
     let name = wrong.merge(read::name("parent", LEADS, &body.parent));
     let business = name.map(|(business, _)| business);
-    let ids = read::names("contacts", CONTACTS, business, &body.contacts, MAX_BATCH);
+    let ids = read::names("contacts", CONTACTS, business, &body.contacts, call.limits().batch);
     let ids = wrong.merge(ids);
     let request = wrong.merge(request(call, &body.request_id, &body));
     let all = (|| Some((name?, ids?, request?)))();

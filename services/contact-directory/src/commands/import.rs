@@ -32,9 +32,6 @@ use result::{Receipt, Rejection};
 
 pub use result::{Became, RowResult};
 
-/// The most rows of a batch.
-pub const MAX_ROWS: usize = 500;
-
 /// A row as it was read.
 pub struct Line {
     /// Who it is about, or everything that is wrong with the row itself.

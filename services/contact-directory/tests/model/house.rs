@@ -18,7 +18,7 @@ use yinyom_db::Db;
 use yinyom_kernel::{BusinessId, ManualClock};
 use yinyom_outbox::{Event, Relay, RelayConfig, Sink, SinkError, StreamOutcome};
 use yinyom_policy::{Policies, PoliciesConfig, Policy, PolicySource, Renewal, SourceError};
-use yinyom_privacy::{MasterKey, MasterKeys, TokenSealer};
+use yinyom_privacy::{MasterKey, MasterKeys};
 use yinyom_rpc::ServerConfig;
 use yinyom_testkit::servers::{self, TestServer};
 use yinyom_testkit::tokens::Tokens;
@@ -47,7 +47,7 @@ impl House {
         let settings = Arc::new(Settings::default());
         let policies = Policies::new(settings.clone(), clock.clone(), PoliciesConfig::default());
         let masters = MasterKeys::new(MasterKey::generate(), Vec::new());
-        let sealer = TokenSealer::new(&masters.derive("page tokens"));
+        let sealer = masters.sealer("page tokens").await.unwrap();
         let keys = KeyRing::new(Arc::new(masters));
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
         let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
@@ -57,7 +57,8 @@ impl House {
         let tokens = Tokens::new(clock.clone());
         let api = Arc::new(Api::new(directory));
         // A machine that has something else to do is no disagreement.
-        let patient = ServerConfig { unary_timeout: Duration::from_mins(10), ..<_>::default() };
+        let patient =
+            ServerConfig { unary_timeout: Duration::from_mins(10), ..ServerConfig::unhurried() };
         let stack = app::serve(api, patient, tokens.authenticator(CALLERS));
         let server = servers::serve(stack).await;
         let channel = server.channel();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tonic::Code;
 use tonic_types::StatusExt;
 use yinyom_kernel::{BusinessId, MemberId};
-use yinyom_rpc::{DOMAIN, ServerConfig};
+use yinyom_rpc::{DOMAIN, Rate, ServerConfig};
 
 use crate::echo::{COUNT, SAY};
 use crate::running::{Answer, Running, frame};
@@ -110,4 +110,44 @@ async fn calls_that_fail_panic_or_time_out_leave_their_places() {
     let stranger = server.post(SAY, &[], frame("hello")).await;
     assert_eq!(stranger.status().code(), Code::Unauthenticated);
     served_again(&server, &reports).await;
+}
+
+#[tokio::test]
+async fn a_business_that_calls_too_often_is_refused_and_others_are_served() {
+    let rate_per_business = Rate::new(1, 2);
+    let config = ServerConfig { rate_per_business, ..ServerConfig::default() };
+    let server = Running::with(config, None).await;
+    let busy = BusinessId::generate();
+    let ask = async |business| {
+        let token = server.member_of(business, MemberId::generate());
+        as_caller(&server, &token, SAY, "hello").await
+    };
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(ask(busy).await);
+    }
+    assert_eq!(answers[0].text(), "hello");
+    let refused: Vec<_> =
+        answers.iter().filter(|answer| answer.status().code() != Code::Ok).collect();
+    assert!(!refused.is_empty());
+    for answer in refused {
+        assert_refused(answer, "BUSINESS_RATE_LIMITED");
+    }
+    assert_eq!(ask(BusinessId::generate()).await.text(), "hello");
+    assert_eq!(server.say("hello").await.text(), "hello", "a service is of no business");
+}
+
+#[tokio::test]
+async fn a_server_that_is_called_too_often_refuses_before_it_looks_at_tokens() {
+    let config = ServerConfig { rate: Rate::new(1, 1), ..ServerConfig::default() };
+    let server = Running::with(config, None).await;
+    let mut refused = 0;
+    for _ in 0..20 {
+        let answer = server.post(SAY, &[], frame("hello")).await;
+        if answer.status().code() != Code::Unauthenticated {
+            assert_refused(&answer, "RATE_LIMITED");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
 }

@@ -105,7 +105,7 @@ pub async fn manage(run: Run, boot: Boot) -> turmoil::Result {
         masters: run.masters,
         authenticator: run.authenticator,
         policies: Policies::new(nobody, SharedClock::clone(&clock), PoliciesConfig::default()),
-        server: ServerConfig::default(),
+        server: ServerConfig::unhurried(),
         clock,
     })
     .await?;

@@ -30,7 +30,7 @@ pub async fn settle(run: Run, boot: Boot) -> turmoil::Result {
         masters: run.masters,
         authenticator: run.authenticator,
         manager: connect_with(&client_config(), run.token.clone(), manager)?,
-        server: ServerConfig::default(),
+        server: ServerConfig::unhurried(),
         clock: boot.clock(run.seed),
     })
     .await?;

@@ -8,6 +8,7 @@ use yinyom_consent::wire::timestamp;
 use yinyom_consent::{CONTACTS, MEMBERS};
 use yinyom_kernel::{BusinessId, InvalidId, InvalidInput, Name, PageSize, Text, Violations};
 use yinyom_proto::manager::v1 as pb;
+use yinyom_rpc::Call;
 
 use super::batch::outcome;
 use super::questions::period;
@@ -75,10 +76,13 @@ pub(in crate::api) fn result(result: StreamResult) -> pb::AuditStreamResult {
 type Asked = (BusinessId, AuditFilter, PageSize);
 
 /// Which reveals.
-pub(in crate::api) fn reveals(asked: &pb::ListRevealsRequest) -> Result<Asked, InvalidInput> {
+pub(in crate::api) fn reveals(
+    asked: &pb::ListRevealsRequest,
+    call: &Call,
+) -> Result<Asked, InvalidInput> {
     let mut wrong = Violations::new();
     let business = wrong.take("parent", Name::parse_business(&asked.parent));
-    let size = wrong.merge(PageSize::read(asked.page_size));
+    let size = wrong.merge(call.page_size(asked.page_size));
     let (since, before) = period(&mut wrong, asked.start_time.as_ref(), asked.end_time.as_ref());
     let filter = AuditFilter {
         kind: AuditKind::Reveals,
@@ -93,10 +97,11 @@ pub(in crate::api) fn reveals(asked: &pb::ListRevealsRequest) -> Result<Asked, I
 /// Which changes of settings.
 pub(in crate::api) fn settings_changes(
     asked: &pb::ListSettingsChangesRequest,
+    call: &Call,
 ) -> Result<Asked, InvalidInput> {
     let mut wrong = Violations::new();
     let business = wrong.take("parent", Name::parse_business(&asked.parent));
-    let size = wrong.merge(PageSize::read(asked.page_size));
+    let size = wrong.merge(call.page_size(asked.page_size));
     let (since, before) = period(&mut wrong, asked.start_time.as_ref(), asked.end_time.as_ref());
     let filter = AuditFilter {
         kind: AuditKind::SettingsChanges,

@@ -5,6 +5,7 @@ use yinyom_consent::wire::{optional, read_actor, read_timestamp, required};
 use yinyom_consent::{Actor, CONTACTS, Cause, Channel, ConsentState, Surface};
 use yinyom_kernel::{BusinessId, ContactId, InvalidInput, Name, PageSize, Text, Violations};
 use yinyom_proto::manager::v1 as pb;
+use yinyom_rpc::Call;
 
 use crate::domain::{ChangeFilter, ConsentFilter, Granularity, Span, end_before_start};
 
@@ -18,20 +19,22 @@ pub(in crate::api) fn business(parent: &str) -> Result<BusinessId, InvalidInput>
 /// Whose history.
 pub(in crate::api) fn history(
     asked: &pb::GetContactHistoryRequest,
+    call: &Call,
 ) -> Result<((BusinessId, ContactId), PageSize), InvalidInput> {
     let mut wrong = Violations::new();
     let contact = wrong.take("contact", CONTACTS.parse(&asked.contact));
-    let size = wrong.merge(PageSize::read(asked.page_size));
+    let size = wrong.merge(call.page_size(asked.page_size));
     wrong.finish(contact.zip(size))
 }
 
 /// Which current consents.
 pub(in crate::api) fn consents(
     asked: &pb::ListConsentsRequest,
+    call: &Call,
 ) -> Result<(BusinessId, ConsentFilter, PageSize), InvalidInput> {
     let mut wrong = Violations::new();
     let business = wrong.take("parent", Name::parse_business(&asked.parent));
-    let size = wrong.merge(PageSize::read(asked.page_size));
+    let size = wrong.merge(call.page_size(asked.page_size));
     let (since, before) = period(&mut wrong, asked.start_time.as_ref(), asked.end_time.as_ref());
     let filter = ConsentFilter {
         channel: optional(&mut wrong, "channel", Channel::from_wire(asked.channel)).flatten(),
@@ -48,10 +51,11 @@ pub(in crate::api) fn consents(
 /// Which changes.
 pub(in crate::api) fn changes(
     asked: &pb::ListConsentChangesRequest,
+    call: &Call,
 ) -> Result<(BusinessId, ChangeFilter, PageSize), InvalidInput> {
     let mut wrong = Violations::new();
     let business = wrong.take("parent", Name::parse_business(&asked.parent));
-    let size = wrong.merge(PageSize::read(asked.page_size));
+    let size = wrong.merge(call.page_size(asked.page_size));
     let (since, before) = period(&mut wrong, asked.start_time.as_ref(), asked.end_time.as_ref());
     let filter = ChangeFilter {
         channel: optional(&mut wrong, "channel", Channel::from_wire(asked.channel)).flatten(),
