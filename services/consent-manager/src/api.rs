@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use yinyom_kernel::{Code, Fault, InvalidInput, Text, Violation};
-use yinyom_privacy::InvalidPageToken;
+use yinyom_privacy::{InvalidPageToken, TokenSealer};
 
 use crate::commands::{Manager, Refused};
 use pages::Pages;
@@ -22,10 +22,9 @@ pub struct Api {
 }
 
 impl Api {
-    /// The services over `manager`.
-    pub fn new(manager: Manager) -> Arc<Self> {
-        let pages = Pages::new(&manager.masters);
-        Arc::new(Self { manager, pages })
+    /// The services over `manager`, with what seals page tokens.
+    pub fn new(manager: Manager, sealer: TokenSealer) -> Arc<Self> {
+        Arc::new(Self { manager, pages: Pages::new(sealer) })
     }
 }
 

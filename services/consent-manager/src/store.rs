@@ -14,7 +14,7 @@ pub mod subjects;
 use yinyom_consent::UnknownCode;
 use yinyom_db::DbError;
 use yinyom_kernel::{Code, Fault, Text};
-use yinyom_privacy::OpenError;
+use yinyom_privacy::WrapError;
 
 /// The store cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +26,16 @@ pub enum StoreError {
     Unreadable(&'static str),
     #[error("a row of the ledger cannot be read: {0}")]
     UnknownCode(#[from] UnknownCode),
-    /// The master key is not the one that wrapped it.
-    #[error("a contact's key cannot be unwrapped: {0}")]
-    Key(#[from] OpenError),
+    /// Its master key cannot be reached, or is not the one that wrapped it.
+    #[error("a contact's key cannot be had: {0}")]
+    Key(#[from] WrapError),
 }
 
 impl Fault for StoreError {
     fn code(&self) -> Code {
         match self {
             Self::Db(error) => error.code(),
+            Self::Key(error) => error.code(),
             _ => Code::Internal,
         }
     }
@@ -42,6 +43,7 @@ impl Fault for StoreError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Db(error) => error.reason(),
+            Self::Key(error) => error.reason(),
             _ => "INTERNAL",
         }
     }
@@ -49,6 +51,7 @@ impl Fault for StoreError {
     fn text(&self) -> Text {
         match self {
             Self::Db(error) => error.text(),
+            Self::Key(error) => error.text(),
             _ => Text::new("Something went wrong on our side.", "เกิดข้อผิดพลาดภายในระบบ"),
         }
     }
@@ -56,6 +59,7 @@ impl Fault for StoreError {
     fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
             Self::Db(error) => error.retry_after(),
+            Self::Key(error) => error.retry_after(),
             _ => None,
         }
     }

@@ -21,29 +21,33 @@ pub enum StoreError {
     /// A newer version was here, or the row is damaged.
     #[error("a stored {0} is unknown")]
     Unknown(&'static str),
-    #[error("the service's key cannot be unwrapped")]
-    Key(#[from] yinyom_privacy::OpenError),
+    /// Its master key cannot be reached, or is not there.
+    #[error("the service's key cannot be had")]
+    Key(#[from] yinyom_privacy::WrapError),
 }
 
 impl Fault for StoreError {
     fn code(&self) -> Code {
         match self {
             Self::Db(error) => error.code(),
-            Self::Unknown(_) | Self::Key(_) => Code::Internal,
+            Self::Key(error) => error.code(),
+            Self::Unknown(_) => Code::Internal,
         }
     }
 
     fn reason(&self) -> &'static str {
         match self {
             Self::Db(error) => error.reason(),
-            Self::Unknown(_) | Self::Key(_) => "INTERNAL",
+            Self::Key(error) => error.reason(),
+            Self::Unknown(_) => "INTERNAL",
         }
     }
 
     fn text(&self) -> Text {
         match self {
             Self::Db(error) => error.text(),
-            Self::Unknown(_) | Self::Key(_) => {
+            Self::Key(error) => error.text(),
+            Self::Unknown(_) => {
                 Text::new("Something went wrong on our side.", "เกิดข้อผิดพลาดภายในระบบ")
             }
         }
@@ -52,7 +56,8 @@ impl Fault for StoreError {
     fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
             Self::Db(error) => error.retry_after(),
-            Self::Unknown(_) | Self::Key(_) => None,
+            Self::Key(error) => error.retry_after(),
+            Self::Unknown(_) => None,
         }
     }
 }

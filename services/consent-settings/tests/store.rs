@@ -93,7 +93,7 @@ async fn a_scope_sees_its_own_business_alone(db: TestDb) {
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
     let across = ["audit_outbox", "business_ages", "due_work", "policy_revisions"];
-    let global = ["policy_clock", "policy_leases", "service_key", "task_leases"];
+    let global = ["master_keys", "policy_clock", "policy_leases", "service_key", "task_leases"];
     assert_row_security(&db, &across, &global).await;
     let (ours, _) = stored(&db, &[Role::Owner]).await;
     let (theirs, _) = stored(&db, &[Role::Owner, Role::User]).await;

@@ -7,7 +7,8 @@ use tonic::Code;
 use uuid::Uuid;
 use yinyom_consent::CONTACTS;
 use yinyom_db::Db;
-use yinyom_kernel::{BusinessId, ContactId, Name, Scope, SharedClock};
+use yinyom_kernel::Code::Unavailable;
+use yinyom_kernel::{BusinessId, ContactId, Fault, Name, Scope, SharedClock};
 use yinyom_outbox::{Event, Outcome, Sink, SinkError, StreamOutcome};
 use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
@@ -47,7 +48,11 @@ impl Ledger {
         for (change, contact) in changes.iter_mut().zip(contacts) {
             if !change.subject_key.is_empty() {
                 let key = keys.unwrap_subject(contact, &change.subject_key);
-                let key = key.map_err(|_| SinkError::Rejected { reason: "SUBJECT_KEY_LOST" })?;
+                let key = key.map_err(|error| match error.code() {
+                    // Renewed meanwhile: the next look finds it under the new one.
+                    Unavailable => SinkError::Unavailable,
+                    _ => SinkError::Rejected { reason: "SUBJECT_KEY_LOST" },
+                })?;
                 change.subject_key = key.expose().to_vec();
             }
         }

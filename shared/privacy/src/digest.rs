@@ -20,8 +20,9 @@ const BLOCK_BYTES: usize = 64;
 pub struct BlindIndexKey(DataKey);
 
 impl BlindIndexKey {
-    /// The index key that goes with a business's data key. Digests are stored, so that data key must
-    /// stay what it is; wrapping it anew changes nothing.
+    /// The index key that goes with a business's data key. Digests are stored, and the text behind some of them is gone
+    /// for good: an address that a deleted contact refused. So that data key must stay what it is for as long as
+    /// the business does, and is another one than the key that seals; wrapping it anew changes nothing.
     pub fn of(business: &DataKey) -> Self {
         Self(business.derive("yinyom blind index"))
     }

@@ -5,9 +5,9 @@
 //! - [`Phone`] and [`Email`] read what people type into one canonical spelling; [`holds_address`]
 //!   finds an address that somebody hid in a note; [`PHONE_MASK`] and [`EMAIL_MASK`] are what is
 //!   shown instead of an address.
-//! - [`MasterKeys`] wrap the [`DataKey`] of a business or contact, a [`DataKey`] seals values, a
-//!   [`BlindIndexKey`] makes sealed values searchable by equality, a [`TokenSealer`] seals page
-//!   tokens.
+//! - [`MasterKeys`], which this process holds or a [`Kms`] keeps, wrap the [`DataKey`] of a business or contact, a
+//!   [`DataKey`] seals values, a [`BlindIndexKey`] makes sealed values searchable by equality, a [`TokenSealer`]
+//!   seals page tokens.
 //!
 //! Who may see what is not decided here: that is the directory's `decide`. Nothing here knows a
 //! database, a transport or consent.
@@ -18,6 +18,7 @@ mod digest;
 mod email;
 mod finder;
 mod key;
+mod kms;
 mod mask;
 mod master;
 mod personal;
@@ -29,6 +30,7 @@ pub use digest::BlindIndexKey;
 pub use email::Email;
 pub use finder::holds_address;
 pub use key::{DataKey, OpenError, context};
+pub use kms::{Answer, Envelope, Kms, KmsError, WrapError};
 pub use mask::{EMAIL_MASK, PHONE_MASK, holds_mask};
 pub use master::{KeyError, KeyId, MasterKey, MasterKeys};
 pub use personal::Personal;

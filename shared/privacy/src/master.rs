@@ -1,29 +1,57 @@
 //! Master keys: they come from outside the database, and wrap the data keys that lie in it.
 //!
-//! A service holds the active one and, while keys are rotated, older ones. A key management service
-//! would take the place of [`MasterKeys`].
+//! A service holds the active one and, while keys are rotated, others. Each is a key of this process or one that a key
+//! management service keeps: a [`Kms`].
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::key::KEY_BYTES;
-use crate::{DataKey, OpenError};
+use crate::kms::Answer;
+use crate::{DataKey, Kms, KmsError, OpenError, TokenSealer, WrapError};
 
 const ID_BYTES: usize = 8;
+/// What a key management service has for an answer. A caller of ours waits for it.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// No form of a key is longer; a wrong path should not load a disk image.
 const MAX_FILE_BYTES: u64 = 1024;
 
 /// Which master key wrapped a data key. Derived from the key, so nobody has to number keys, and
 /// tells nothing of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; ID_BYTES]);
+
+impl KeyId {
+    /// How many bytes at the start of what is wrapped say by which key.
+    pub const BYTES: usize = ID_BYTES;
+
+    /// The id of a key that a key management service knows by that name.
+    pub fn named(name: &str) -> Self {
+        Self::of(&Sha256::digest(name.as_bytes()))
+    }
+
+    /// The id that those bytes begin with: of the key that wrapped them, if it is a wrapped key.
+    pub fn of(blob: &[u8]) -> Self {
+        let mut id = [0; ID_BYTES];
+        id.iter_mut().zip(blob).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
+
+    /// As it is stored.
+    pub const fn bytes(&self) -> &[u8; ID_BYTES] {
+        &self.0
+    }
+}
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,11 +153,26 @@ impl MasterKey {
     }
 
     fn of(key: DataKey) -> Self {
-        let mut id = [0; ID_BYTES];
-        for (to, from) in id.iter_mut().zip(key.derive("yinyom master key id").bytes()) {
-            *to = *from;
-        }
-        Self { id: KeyId(id), key }
+        Self { id: KeyId::of(key.derive("yinyom master key id").bytes()), key }
+    }
+}
+
+/// The answers are there at once, and it is always reached.
+impl Kms for MasterKey {
+    fn id(&self) -> KeyId {
+        self.id
+    }
+
+    fn wrap<'a>(&'a self, key: &'a DataKey, aad: &'a [u8]) -> Answer<'a, Vec<u8>> {
+        Box::pin(std::future::ready(Ok(self.key.wrap(key, aad))))
+    }
+
+    fn unwrap<'a>(&'a self, blob: &'a [u8], aad: &'a [u8]) -> Answer<'a, DataKey> {
+        Box::pin(std::future::ready(self.key.unwrap(blob, aad).map_err(WrapError::Sealed)))
+    }
+
+    fn derive<'a>(&'a self, label: &'a str) -> Answer<'a, DataKey> {
+        Box::pin(std::future::ready(Ok(self.key.derive(label))))
     }
 }
 
@@ -142,41 +185,76 @@ impl fmt::Debug for MasterKey {
 /// The master keys of a service: one wraps, all unwrap.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
-    active: MasterKey,
-    older: Vec<MasterKey>,
+    active: Arc<dyn Kms>,
+    others: Vec<Arc<dyn Kms>>,
 }
 
 impl MasterKeys {
-    /// `active` wraps from now on; `older` still unwrap.
-    pub const fn new(active: MasterKey, older: Vec<MasterKey>) -> Self {
-        Self { active, older }
+    /// `active` wraps from now on; `others`, that were active or will be, unwrap.
+    pub fn new(active: MasterKey, others: Vec<MasterKey>) -> Self {
+        let others = others.into_iter().map(|key| Arc::new(key) as Arc<dyn Kms>);
+        Self::of(Arc::new(active), others.collect())
     }
 
-    /// A data key, wrapped for the database: `[key id 8][sealed key]`. `aad` says whose key it is.
-    pub fn wrap(&self, key: &DataKey, aad: &[u8]) -> Vec<u8> {
-        [&self.active.id.0[..], &self.active.key.wrap(key, aad)].concat()
+    /// The same, wherever the keys are kept. A service that is asked over a network is put into an
+    /// [`Envelope`](crate::Envelope) first.
+    pub fn of(active: Arc<dyn Kms>, others: Vec<Arc<dyn Kms>>) -> Self {
+        Self { active, others }
     }
 
-    /// What [`wrap`](Self::wrap) wrapped, under the active key or an older one.
-    pub fn unwrap(&self, blob: &[u8], aad: &[u8]) -> Result<DataKey, OpenError> {
+    /// Which key wraps.
+    pub fn active(&self) -> KeyId {
+        self.active.id()
+    }
+
+    /// Which keys unwrap; the active one is the first.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.all().map(|key| key.id())
+    }
+
+    /// A data key, wrapped for the database: `[key id 8][what the key makes of it]`. `aad` says whose key it is.
+    pub async fn wrap(&self, key: &DataKey, aad: &[u8]) -> Result<Vec<u8>, WrapError> {
+        let wrapped = in_time(self.active.wrap(key, aad)).await?;
+        Ok([&self.active.id().0[..], &wrapped].concat())
+    }
+
+    /// What [`wrap`](Self::wrap) wrapped, under the active key or another one.
+    pub async fn unwrap(&self, blob: &[u8], aad: &[u8]) -> Result<DataKey, WrapError> {
         let (id, sealed) = blob.split_first_chunk::<ID_BYTES>().ok_or(OpenError::Damaged)?;
         let id = KeyId(*id);
-        std::iter::once(&self.active)
-            .chain(&self.older)
-            .find(|master| master.id == id)
-            .ok_or(OpenError::UnknownKey(id))?
-            .key
-            .unwrap(sealed, aad)
+        let key = self.all().find(|key| key.id() == id).ok_or(OpenError::UnknownKey(id))?;
+        in_time(key.unwrap(sealed, aad)).await
     }
 
     /// Whether `blob` is wrapped under the active key; the others wait to be wrapped again.
     pub fn is_current(&self, blob: &[u8]) -> bool {
-        blob.starts_with(&self.active.id.0)
+        blob.starts_with(&self.active.id().0)
     }
 
-    /// A key for one purpose of the whole service, such as page tokens. It changes when the active
-    /// key does, so nothing that is stored may hang on it: that is what data keys are for.
-    pub fn derive(&self, label: &str) -> DataKey {
-        self.active.key.derive(label)
+    /// Seals page tokens for the purpose that `label` names. It opens what any of these keys sealed, so that a token
+    /// is good at each replica while they come to another active key one after the other. Nothing that is
+    /// stored may hang on it: that is what data keys are for.
+    pub async fn sealer(&self, label: &str) -> Result<TokenSealer, WrapError> {
+        let mut sealer = TokenSealer::new(&in_time(self.active.derive(label)).await?);
+        for key in &self.others {
+            match in_time(key.derive(label)).await {
+                Ok(key) => sealer = sealer.opening(&key),
+                // Pages that were begun under it are begun anew.
+                Err(WrapError::Kms(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sealer)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<dyn Kms>> {
+        std::iter::once(&self.active).chain(&self.others)
+    }
+}
+
+async fn in_time<T>(answer: Answer<'_, T>) -> Result<T, WrapError> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(WrapError::Kms(KmsError::Silent)),
     }
 }

@@ -19,13 +19,24 @@ const MAX_TOKEN_CHARS: usize = 8192;
 
 /// Seals page tokens.
 #[derive(Clone)]
-pub struct TokenSealer(DataKey);
+pub struct TokenSealer {
+    key: DataKey,
+    /// Open, too.
+    others: Vec<DataKey>,
+}
 
 impl TokenSealer {
     /// Every replica of a service must be given the same key, or a page can be asked for only where
-    /// the one before came from: `MasterKeys::derive`.
+    /// the one before came from: `MasterKeys::sealer`.
     pub fn new(key: &DataKey) -> Self {
-        Self(key.derive("yinyom page token"))
+        Self { key: key.derive("yinyom page token"), others: Vec::new() }
+    }
+
+    /// Opens what a sealer with that key sealed, too.
+    #[must_use]
+    pub fn opening(mut self, key: &DataKey) -> Self {
+        self.others.push(key.derive("yinyom page token"));
+        self
     }
 
     /// `payload` as text that is safe in a URL. It opens only in the same `context`: method,
@@ -37,7 +48,7 @@ impl TokenSealer {
         padded.extend_from_slice(payload);
         let full = padded.len().next_multiple_of(BLOCK_BYTES);
         padded.resize(full, 0);
-        URL_SAFE_NO_PAD.encode(self.0.seal(&join(context), &padded))
+        URL_SAFE_NO_PAD.encode(self.key.seal(&join(context), &padded))
     }
 
     /// What [`seal`](Self::seal) sealed in this `context`. Every other text is refused in the same
@@ -47,7 +58,11 @@ impl TokenSealer {
             return Err(InvalidPageToken);
         }
         let blob = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidPageToken)?;
-        let padded = self.0.open(&join(context), &blob).map_err(|_| InvalidPageToken)?;
+        let context = join(context);
+        let padded = std::iter::once(&self.key)
+            .chain(&self.others)
+            .find_map(|key| key.open(&context, &blob).ok())
+            .ok_or(InvalidPageToken)?;
         let (length, rest) = padded.split_first_chunk::<LENGTH_BYTES>().ok_or(InvalidPageToken)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| InvalidPageToken)?;
         rest.get(..length).map(<[u8]>::to_vec).ok_or(InvalidPageToken)

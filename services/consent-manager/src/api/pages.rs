@@ -3,7 +3,7 @@
 use prost::Message;
 use yinyom_consent::Channel;
 use yinyom_kernel::{BusinessId, ContactId};
-use yinyom_privacy::{InvalidPageToken, MasterKeys, TokenSealer};
+use yinyom_privacy::{InvalidPageToken, TokenSealer};
 use yinyom_rpc::Call;
 
 /// Seals and opens page tokens. Every replica has the same key, so a page can be had from any.
@@ -66,8 +66,8 @@ impl Cursor for (ContactId, Channel) {
 }
 
 impl Pages {
-    pub(super) fn new(masters: &MasterKeys) -> Self {
-        Self(TokenSealer::new(&masters.derive("yinyom manager page tokens")))
+    pub(super) const fn new(sealer: TokenSealer) -> Self {
+        Self(sealer)
     }
 
     /// Where the page begins that `token` asks for; `None` is the first page.

@@ -45,7 +45,7 @@ pub async fn record(
                 // Under the lock, so that the times of ingestion follow the indexes.
                 let now = clock.now();
                 let batch = Batch::append(head.next_index, before, judged.taken, now);
-                write(&mut tx, &masters, &batch).await?;
+                write(&mut tx, &masters, &batch, now.as_microsecond()).await?;
                 if batch.tally.mismatches > 0 {
                     let channels = batch.tally.mismatches;
                     tracing::warn!(%business, channels, "changes from a state that was not");
@@ -131,7 +131,12 @@ pub(super) fn wrong_fields(invalid: &impl Fault) -> String {
     fields.collect::<Vec<_>>().join(", ")
 }
 
-async fn write(tx: &mut Tx, masters: &MasterKeys, batch: &Batch) -> Result<(), StoreError> {
+async fn write(
+    tx: &mut Tx,
+    masters: &MasterKeys,
+    batch: &Batch,
+    now: i64,
+) -> Result<(), StoreError> {
     let uuids = |of: &[ContactId]| of.iter().map(|contact| contact.uuid()).collect::<Vec<_>>();
     ledger::append(tx, &batch.entries).await?;
     heads::advance_streams(tx, &batch.heads).await?;
@@ -145,7 +150,7 @@ async fn write(tx: &mut Tx, masters: &MasterKeys, batch: &Batch) -> Result<(), S
         subjects::destroy(tx, &uuids(&batch.erased)).await?;
     }
     if !batch.keys.is_empty() {
-        subjects::keep(tx, masters, &batch.keys).await?;
+        subjects::keep(tx, masters, &batch.keys, now).await?;
     }
     rollups::add(tx, &batch.tally).await?;
     let changes = i64::try_from(batch.entries.len()).unwrap_or(i64::MAX);

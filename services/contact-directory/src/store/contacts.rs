@@ -9,6 +9,7 @@ use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::{ContactId, PointId, from_micros};
 use yinyom_privacy::Personal;
 
+use super::keys::seal_key;
 use super::paging::Source;
 use super::{BusinessKeys, StoreError};
 use crate::domain::contact::{ContactName, ExternalId};
@@ -214,16 +215,18 @@ pub async fn insert(
         "INSERT INTO contacts (business_id, contact_id, external_id, first_name, last_name, sort_name,
              sort_last_name, revision, consent_seq, phone_state, phone_expires_at, phone_set_at,
              phone_refused_before, email_state, email_expires_at, email_set_at, email_refused_before,
-             subject_key, created_at, updated_at)
+             subject_key, seal_key, created_at, updated_at)
          SELECT $1, contact_id, external_id, first_name, last_name, sort_name, sort_last_name, revision,
              consent_seq, phone_state, phone_expires_at, phone_set_at, phone_refused_before, email_state,
-             email_expires_at, email_set_at, email_refused_before, subject_key, created_at, updated_at
+             email_expires_at, email_set_at, email_refused_before, subject_key, seal_key, created_at,
+             updated_at
          FROM {rows}",
     )
     .rows(
         columns
             .rows(contacts)
             .bytes("subject_key", contacts.iter().map(|c| &c.subject_key[..]))
+            .ints("seal_key", contacts.iter().map(|c| i64::from(seal_key(&c.subject_key))))
             .ints("created_at", contacts.iter().map(|c| c.created_at.as_microsecond())),
     )
     .execute()
@@ -324,10 +327,11 @@ pub async fn insert_points(
     let indexes: Vec<_> =
         points.iter().map(|(_, point)| keys.blind_index(&point.address)).collect();
     tx.scoped(
-        "INSERT INTO contact_points (business_id, contact_id, point_id, channel, sealed, blind_index)
-         SELECT $1, contact_id, point_id, channel, sealed, blind_index FROM {rows} WHERE true
+        "INSERT INTO contact_points (business_id, contact_id, point_id, channel, sealed, seal_key, blind_index)
+         SELECT $1, contact_id, point_id, channel, sealed, seal_key, blind_index FROM {rows} WHERE true
          ON CONFLICT (business_id, contact_id, point_id)
-         DO UPDATE SET sealed = excluded.sealed, blind_index = excluded.blind_index",
+         DO UPDATE SET sealed = excluded.sealed, seal_key = excluded.seal_key,
+             blind_index = excluded.blind_index",
     )
     .rows(
         Rows::new()
@@ -338,6 +342,7 @@ pub async fn insert_points(
                 points.iter().map(|(_, point)| i64::from(channel_of(&point.address).code())),
             )
             .bytes("sealed", sealed.iter().map(|bytes| &bytes[..]))
+            .ints("seal_key", sealed.iter().map(|bytes| i64::from(seal_key(bytes))))
             .bytes("blind_index", indexes.iter().map(|bytes| &bytes[..])),
     )
     .execute()

@@ -1,42 +1,89 @@
-//! The keys of a business: one that seals contact points and subject keys, one that indexes addresses.
+//! The keys of a business: those that seal contact points and subject keys, and one that indexes addresses.
 //!
 //! They rest wrapped by the master key and are kept unwrapped in memory while they are in use. A key is
 //! kept only once it is committed: what a rolled-back transaction sealed could never be opened.
+//!
+//! A renewal gives the business another key to seal with (`commands::renewal`). What is sealed says under which, so
+//! that both are good while there are both. The key that indexes is never renewed: the address behind
+//! a hash may be gone, and the hash must go on finding it (PRODUCT.md, deleting).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
+use yinyom_consent::Channel;
 use yinyom_db::{Db, DbError, Tx};
 use yinyom_kernel::{BusinessId, ContactId, PointId, Scope};
-use yinyom_privacy::{Address, BlindIndexKey, DataKey, Email, MasterKeys, Phone, context};
+use yinyom_privacy::{
+    Address, BlindIndexKey, DataKey, Email, MasterKeys, Phone, WrapError, context,
+};
 
 use super::StoreError;
 use crate::domain::points::channel_of;
-use yinyom_consent::Channel;
 
 /// How many businesses' keys are kept in memory.
 const CAPACITY: u64 = 10_000;
 
-/// What a wrapped key is for; the number in the table.
-#[derive(Debug, Clone, Copy)]
-enum Purpose {
-    Seal = 1,
-    Index = 2,
-}
+/// How long they are used before the store is asked whether there are others. Only those are unwrapped.
+const FRESH_FOR: Duration = Duration::from_secs(20);
+
+/// How old a key is before anything is sealed under it: by then every replica has asked, and knows it.
+const SETTLED_AFTER: Duration = Duration::from_mins(1);
+
+/// How old a key is before nobody seals under an earlier one any more, but a process that was stopped meanwhile; the
+/// database refuses what that one seals.
+pub const SETTLED_EVERYWHERE_AFTER: Duration = Duration::from_secs(90);
+
+/// The number, in the table, of the key that seals a new business.
+const FIRST: i32 = 1;
+
+/// The number of the key that indexes. All others seal.
+const INDEX: i32 = 2;
+
+/// The first byte of what is sealed under a later key than the first, which has its number after it. What the first
+/// sealed begins with the version that `DataKey` writes, 1.
+const NUMBERED: u8 = 2;
 
 /// The keys of every business. Cheap to clone.
 #[derive(Clone)]
 pub struct KeyRing {
     masters: Arc<MasterKeys>,
-    held: moka::sync::Cache<BusinessId, Arc<BusinessKeys>>,
+    held: moka::sync::Cache<BusinessId, Held>,
+}
+
+#[derive(Clone)]
+struct Held {
+    keys: Arc<BusinessKeys>,
+    /// When the store was asked.
+    asked_at: i64,
 }
 
 /// The unwrapped keys of one business.
 #[derive(Debug)]
 pub struct BusinessKeys {
     business: BusinessId,
-    seal: DataKey,
+    /// Those that open, by number.
+    sealing: BTreeMap<i32, DataKey>,
+    /// The one that seals, and its number.
+    current: (i32, DataKey),
     index: BlindIndexKey,
+}
+
+/// A key as it is stored.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct KeyRow {
+    #[sqlx(rename = "purpose")]
+    pub number: i32,
+    pub wrapped: Vec<u8>,
+    pub created_at: i64,
+}
+
+impl KeyRow {
+    /// Whether it seals.
+    pub const fn seals(&self) -> bool {
+        self.number != INDEX
+    }
 }
 
 impl KeyRing {
@@ -53,39 +100,73 @@ impl KeyRing {
         now: i64,
     ) -> Result<Arc<BusinessKeys>, StoreError> {
         let business = scope.business();
-        if let Some(keys) = self.held.get(&business) {
-            return Ok(keys);
+        let held = self.held.get(&business);
+        if let Some(held) = held.as_ref().filter(|held| held.is_fresh(now)) {
+            return Ok(Arc::clone(&held.keys));
         }
-        let stored = rows(&mut db.read(scope).await?).await?;
-        let stored = if stored.len() == 2 { stored } else { self.make(db, scope, now).await? };
-        let keys = Arc::new(BusinessKeys {
-            business,
-            seal: self.unwrap(business, Purpose::Seal, &stored)?,
-            index: BlindIndexKey::of(&self.unwrap(business, Purpose::Index, &stored)?),
-        });
-        self.held.insert(business, Arc::clone(&keys));
+        let mut stored = rows(&mut db.read(scope).await?).await?;
+        if !has_both(&stored) {
+            stored = self.make(db, scope, now).await?;
+        }
+        let known = held.as_ref().map(|held| &*held.keys);
+        let mut keys = match self.unwrap(business, &stored, known).await {
+            // What it knows is good for a while: nothing is sealed under a new key yet.
+            Err(StoreError::Wrap(WrapError::Kms(_))) if known.is_some() => {
+                return held.map(|held| held.keys).ok_or(StoreError::MissingKey);
+            }
+            keys => keys?,
+        };
+        keys.seal_under(current(&stored, now))?;
+        let keys = Arc::new(keys);
+        self.held.insert(business, Held { keys: Arc::clone(&keys), asked_at: now });
         Ok(keys)
     }
 
+    /// The keys of a business that has any, of which the newest seals, however new it is.
+    pub async fn newest(
+        &self,
+        stored: &[KeyRow],
+        scope: Scope,
+    ) -> Result<BusinessKeys, StoreError> {
+        let mut keys = self.unwrap(scope.business(), stored, None).await?;
+        keys.seal_under(newest(stored).map(|key| key.number))?;
+        Ok(keys)
+    }
+
+    /// Gives the business another key to seal with.
+    pub async fn add(&self, db: &Db, scope: Scope, now: i64) -> Result<(), StoreError> {
+        let stored = rows(&mut db.read(scope).await?).await?;
+        let last = stored.iter().map(|key| key.number).max().unwrap_or_default();
+        self.store(db, scope, now, &[last.max(INDEX) + 1]).await?;
+        Ok(())
+    }
+
     /// Stores new keys, unless somebody else was faster; answers with what is stored now.
-    async fn make(
+    async fn make(&self, db: &Db, scope: Scope, now: i64) -> Result<Vec<KeyRow>, StoreError> {
+        self.store(db, scope, now, &[FIRST, INDEX]).await
+    }
+
+    async fn store(
         &self,
         db: &Db,
         scope: Scope,
         now: i64,
-    ) -> Result<Vec<(i32, Vec<u8>)>, StoreError> {
-        let business = scope.business();
-        let fresh = [Purpose::Seal, Purpose::Index].map(|purpose| {
-            let aad = key_context(business, purpose);
-            (purpose as i32, self.masters.wrap(&DataKey::generate(), &aad))
-        });
+        numbers: &[i32],
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let mut fresh = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let aad = key_context(scope.business(), *number);
+            fresh.push((*number, self.masters.wrap(&DataKey::generate(), &aad).await?));
+        }
+        let under = self.masters.active();
         db.write(scope, move |mut tx| async move {
-            for (purpose, wrapped) in fresh {
+            yinyom_keys::hold(&mut tx, under, now).await?;
+            for (number, wrapped) in fresh {
                 tx.scoped(
                     "INSERT INTO business_keys (business_id, purpose, wrapped, created_at)
                      VALUES ($1, $2, $3, $4) ON CONFLICT (business_id, purpose) DO NOTHING",
                 )
-                .bind(purpose)
+                .bind(number)
                 .bind(wrapped)
                 .bind(now)
                 .execute()
@@ -97,31 +178,90 @@ impl KeyRing {
         .await
     }
 
-    fn unwrap(
+    /// Unwraps what is not known yet.
+    async fn unwrap(
         &self,
         business: BusinessId,
-        purpose: Purpose,
-        stored: &[(i32, Vec<u8>)],
-    ) -> Result<DataKey, StoreError> {
-        let wrapped = stored.iter().find(|(of, _)| *of == purpose as i32);
-        let (_, wrapped) = wrapped.ok_or(StoreError::MissingKey)?;
-        Ok(self.masters.unwrap(wrapped, &key_context(business, purpose))?)
+        stored: &[KeyRow],
+        known: Option<&BusinessKeys>,
+    ) -> Result<BusinessKeys, StoreError> {
+        let (mut sealing, mut index) = (BTreeMap::new(), known.map(|keys| keys.index.clone()));
+        for KeyRow { number, wrapped, .. } in stored {
+            let aad = key_context(business, *number);
+            match known.and_then(|keys| keys.sealing.get(number)) {
+                Some(key) => {
+                    sealing.insert(*number, key.clone());
+                }
+                None if *number != INDEX => {
+                    sealing.insert(*number, self.masters.unwrap(wrapped, &aad).await?);
+                }
+                None if index.is_none() => {
+                    index = Some(BlindIndexKey::of(&self.masters.unwrap(wrapped, &aad).await?));
+                }
+                None => {}
+            }
+        }
+        let first = sealing.first_key_value().map(|(number, key)| (*number, key.clone()));
+        let (index, current) = index.zip(first).ok_or(StoreError::MissingKey)?;
+        Ok(BusinessKeys { business, sealing, current, index })
     }
 }
 
-async fn rows(tx: &mut Tx) -> Result<Vec<(i32, Vec<u8>)>, DbError> {
-    tx.scoped("SELECT purpose, wrapped FROM business_keys WHERE business_id = $1").fetch_all().await
+impl Held {
+    fn is_fresh(&self, now: i64) -> bool {
+        (0..micros(FRESH_FOR)).contains(&now.saturating_sub(self.asked_at))
+    }
 }
 
-fn key_context(business: BusinessId, purpose: Purpose) -> Vec<u8> {
-    context(&[b"business key", business.uuid().as_bytes(), &(purpose as i32).to_be_bytes()])
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn has_both(stored: &[KeyRow]) -> bool {
+    stored.iter().any(KeyRow::seals) && stored.iter().any(|key| !key.seals())
+}
+
+/// The newest key that seals.
+pub fn newest(stored: &[KeyRow]) -> Option<&KeyRow> {
+    stored.iter().filter(|key| key.seals()).max_by_key(|key| key.number)
+}
+
+/// The newest key that every replica knows; the oldest, if none is that old.
+fn current(stored: &[KeyRow], now: i64) -> Option<i32> {
+    let known = |key: &&KeyRow| now.saturating_sub(key.created_at) >= micros(SETTLED_AFTER);
+    let sealing = || stored.iter().filter(|key| key.seals());
+    let settled = sealing().filter(known).map(|key| key.number).max();
+    settled.or_else(|| sealing().map(|key| key.number).min())
+}
+
+/// The business's keys as they are stored.
+pub async fn rows(tx: &mut Tx) -> Result<Vec<KeyRow>, DbError> {
+    tx.scoped("SELECT purpose, wrapped, created_at FROM business_keys WHERE business_id = $1")
+        .fetch_all()
+        .await
+}
+
+/// What key `number` of the business is wrapped with.
+pub(super) fn key_context(business: BusinessId, number: i32) -> Vec<u8> {
+    context(&[b"business key", business.uuid().as_bytes(), &number.to_be_bytes()])
+}
+
+/// The number of the key that sealed `blob`, and what it made.
+fn sealed_by(blob: &[u8]) -> (i32, &[u8]) {
+    let number = blob.strip_prefix(&[NUMBERED]).and_then(<[u8]>::split_first_chunk);
+    number.map_or((FIRST, blob), |(number, sealed)| (i32::from_be_bytes(*number), sealed))
+}
+
+/// The number of the key that sealed `blob`.
+pub fn seal_key(blob: &[u8]) -> i32 {
+    sealed_by(blob).0
 }
 
 impl BusinessKeys {
     /// Seals an address for its place: moved to another contact, point or channel it cannot be opened.
     pub fn seal_address(&self, contact: ContactId, point: PointId, address: &Address) -> Vec<u8> {
         let place = self.point_context(contact, point, channel_of(address));
-        self.seal.seal_text(&place, address.canonical())
+        self.numbered(self.current.1.seal_text(&place, address.canonical()))
     }
 
     /// Opens what [`Self::seal_address`] sealed.
@@ -133,7 +273,8 @@ impl BusinessKeys {
         sealed: &[u8],
     ) -> Result<Address, StoreError> {
         let place = self.point_context(contact, point, channel);
-        let text = self.seal.open_text(&place, sealed)?;
+        let (key, sealed) = self.opening(sealed)?;
+        let text = key.open_text(&place, sealed)?;
         Ok(match channel {
             Channel::Phone => Address::Phone(Phone::restore(text)),
             Channel::Email => Address::Email(Email::restore(text)),
@@ -157,7 +298,7 @@ impl BusinessKeys {
 
     /// Wraps a contact's own key.
     pub fn wrap_subject(&self, contact: ContactId, key: &DataKey) -> Vec<u8> {
-        self.seal.wrap(key, &self.subject_context(contact))
+        self.numbered(self.current.1.wrap(key, &self.subject_context(contact)))
     }
 
     /// Unwraps a contact's own key.
@@ -166,7 +307,34 @@ impl BusinessKeys {
         contact: ContactId,
         wrapped: &[u8],
     ) -> Result<DataKey, StoreError> {
-        Ok(self.seal.unwrap(wrapped, &self.subject_context(contact))?)
+        let (key, wrapped) = self.opening(wrapped)?;
+        Ok(key.unwrap(wrapped, &self.subject_context(contact))?)
+    }
+
+    /// The number of the key that seals.
+    pub const fn current(&self) -> i32 {
+        self.current.0
+    }
+
+    fn seal_under(&mut self, number: Option<i32>) -> Result<(), StoreError> {
+        let number = number.ok_or(StoreError::MissingKey)?;
+        let key = self.sealing.get(&number).ok_or(StoreError::MissingKey)?;
+        self.current = (number, key.clone());
+        Ok(())
+    }
+
+    fn numbered(&self, sealed: Vec<u8>) -> Vec<u8> {
+        match self.current.0 {
+            FIRST => sealed,
+            number => [&[NUMBERED][..], &number.to_be_bytes(), &sealed].concat(),
+        }
+    }
+
+    /// Fails for a key that was made since the store was asked.
+    fn opening<'a>(&self, blob: &'a [u8]) -> Result<(&DataKey, &'a [u8]), StoreError> {
+        let (number, sealed) = sealed_by(blob);
+        let key = self.sealing.get(&number).ok_or(StoreError::UnknownSealKey)?;
+        Ok((key, sealed))
     }
 
     fn point_context(&self, contact: ContactId, point: PointId, channel: Channel) -> Vec<u8> {

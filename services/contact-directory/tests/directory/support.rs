@@ -54,7 +54,7 @@ impl House {
         let settings = Arc::new(Settings::default());
         let policies = Policies::new(settings.clone(), clock.clone(), PoliciesConfig::default());
         let masters = MasterKeys::new(MasterKey::generate(), Vec::new());
-        let sealer = TokenSealer::new(&masters.derive("page tokens"));
+        let sealer = masters.sealer("page tokens").await.unwrap();
         let keys = KeyRing::new(Arc::new(masters));
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
         let directory = Directory::new(

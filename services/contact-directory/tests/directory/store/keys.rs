@@ -7,7 +7,7 @@ use contact_directory::store::{KeyRing, StoreError};
 use yinyom_consent::Channel;
 use yinyom_db::Db;
 use yinyom_kernel::{Code, ContactId, Fault, PointId};
-use yinyom_privacy::{DataKey, MasterKey, MasterKeys};
+use yinyom_privacy::{DataKey, MasterKey, MasterKeys, WrapError};
 use yinyom_testkit::{TestDb, both_databases};
 
 use super::{Store, address, some_scope};
@@ -54,7 +54,7 @@ async fn a_wrong_master_key_is_an_internal_error_and_makes_no_others(db: TestDb)
     let wrong = KeyRing::new(Arc::new(MasterKeys::new(MasterKey::generate(), Vec::new())));
     for _ in 0..2 {
         let error = wrong.of(&store.db, store.here, 0).await.unwrap_err();
-        assert!(matches!(error, StoreError::Sealed(_)));
+        assert!(matches!(error, StoreError::Wrap(WrapError::Sealed(_))));
         assert_eq!((error.code(), error.reason()), (Code::Internal, "INTERNAL"));
     }
     let after: Vec<Vec<u8>> = store.read().await.scoped(sql).scalars().await.unwrap();
@@ -87,7 +87,7 @@ async fn a_wrapped_key_of_another_business_does_not_open(db: TestDb) {
     });
     assert_eq!(moved.await.unwrap(), 2);
     let error = store.ring.of(&store.db, store.there, 0).await.unwrap_err();
-    assert!(matches!(error, StoreError::Sealed(_)));
+    assert!(matches!(error, StoreError::Wrap(WrapError::Sealed(_))));
 }
 
 async fn a_subject_key_opens_for_its_own_contact_alone(db: TestDb) {

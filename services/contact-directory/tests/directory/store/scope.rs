@@ -80,7 +80,8 @@ async fn all(store: &Store, scope: Scope) -> Vec<(String, i64)> {
 }
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
-    assert_row_security(&db, &["audit_outbox", "due_work", "outbox"], &["task_leases"]).await;
+    let across = ["audit_outbox", "due_work", "key_holders", "outbox"];
+    assert_row_security(&db, &across, &["master_keys", "task_leases"]).await;
     let store = Store::over(db);
     fill(&store, store.here, &full()).await;
     fill(&store, store.there, &full()).await;
