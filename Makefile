@@ -118,3 +118,9 @@ simulation: rust ## Both pairs of services over a simulated network, by seed: ma
 pairs: rust ## Businesses that differ in hidden addresses alone, asked the same: make pairs PAIRS=10000 SEED=1.
 	PAIRS=$(or $(PAIRS),1000) $(if $(SEED),SEED=$(SEED)) $(if $(PAIR),PAIR=$(PAIR)) $(WITH_POSTGRES) \
 	  cargo test --locked --profile soak -p yinyom-tests --test pairs -- --nocapture --test-threads 1 answered_as_if
+
+# Ends with an error if there was a panic, an INTERNAL, or a word of somebody's data in an error or a log.
+.PHONY: mutate
+mutate: rust ## Mutated requests at running servers: make mutate REQUESTS=1000000 SEED=1 DATABASE=postgres.
+	cargo build --locked --profile soak -p yinyom-tests --bin mutate
+	$(if $(SEED),SEED=$(SEED)) $(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/soak/mutate $(or $(REQUESTS),100000) $(DATABASE)

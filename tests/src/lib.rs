@@ -17,6 +17,7 @@ pub mod forge;
 mod house;
 mod person;
 mod postgres;
+pub mod mutated;
 pub mod proxy;
 pub mod raw;
 mod small_disk;

@@ -89,13 +89,21 @@ impl Guard {
 
 /// Sets up the process's logs and traces, once. Needs a running tokio runtime if traces are exported.
 pub fn init(config: &TelemetryConfig) -> Result<Guard, TelemetryError> {
+    init_to(config, io::stderr)
+}
+
+/// The same with logs that go to `writer`, an event at a time.
+pub fn init_to<W>(config: &TelemetryConfig, writer: W) -> Result<Guard, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let traces = config
         .otlp_endpoint
         .as_deref()
         .map(|endpoint| provider(&config.service, endpoint))
         .transpose()?;
     let exported = traces.as_ref().map(|traces| traces.tracer("yinyom"));
-    subscriber(config, exported, io::stderr)?.try_init()?;
+    subscriber(config, exported, writer)?.try_init()?;
     std::panic::set_hook(Box::new(report_panic));
     Ok(Guard { traces })
 }

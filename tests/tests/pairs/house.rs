@@ -18,7 +18,7 @@ use yinyom_db::Db;
 use yinyom_kernel::{BusinessId, Clock, ManualClock};
 use yinyom_outbox::{Event, Relay, RelayConfig, Sink, SinkError, StreamOutcome};
 use yinyom_policy::{Policies, PoliciesConfig, Policy, PolicySource, Renewal, SourceError};
-use yinyom_privacy::{MasterKey, MasterKeys, TokenSealer};
+use yinyom_privacy::{MasterKey, MasterKeys};
 use yinyom_rpc::ServerConfig;
 use yinyom_testkit::servers::{self, TestServer};
 use yinyom_testkit::tokens::Tokens;
@@ -45,7 +45,7 @@ impl House {
         let settings = Arc::new(Settings::default());
         let policies = Policies::new(settings.clone(), clock.clone(), PoliciesConfig::default());
         let masters = MasterKeys::new(MasterKey::generate(), Vec::new());
-        let sealer = TokenSealer::new(&masters.derive("page tokens"));
+        let sealer = masters.sealer("page tokens").await.unwrap();
         let keys = KeyRing::new(Arc::new(masters));
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
         let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
@@ -53,7 +53,8 @@ impl House {
         let directory = Directory::new(db, clock.clone(), rules, keys, relays, sealer)
             .with_lookup_rate(LookupRate::default());
         let tokens = Tokens::new(clock.clone());
-        let patient = ServerConfig { unary_timeout: Duration::from_mins(10), ..<_>::default() };
+        let patient =
+            ServerConfig { unary_timeout: Duration::from_mins(10), ..ServerConfig::unhurried() };
         let api = Arc::new(Api::new(directory));
         let server = servers::serve(app::serve(api, patient, tokens.authenticator(CALLERS))).await;
         let channel = server.channel();
