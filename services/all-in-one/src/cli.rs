@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::import::ImportArgs;
+use crate::keys::KeysCommand;
 use crate::report::ReportArgs;
 use crate::serve::ServeArgs;
 use crate::token::TokenArgs;
@@ -47,6 +48,11 @@ pub enum Command {
         args: TokenArgs,
         #[command(flatten)]
         data: DataArgs,
+    },
+    /// Rotate master keys, renew the keys of businesses, in a service's database.
+    Keys {
+        #[command(subcommand)]
+        command: Box<KeysCommand>,
     },
     /// Serve consent-settings alone, as in production.
     Settings {
@@ -109,14 +115,17 @@ mod tests {
 
     #[test]
     fn help_prints_no_secret_that_the_environment_holds() {
-        let mut command = Cli::command();
-        command.build();
-        for command in command.get_subcommands() {
+        fn check(command: &clap::Command) {
             for flag in command.get_arguments() {
-                if ["token", "database_url"].contains(&flag.get_id().as_str()) {
+                let secrets = ["token", "database_url", "master_key", "older_master_keys"];
+                if secrets.contains(&flag.get_id().as_str()) {
                     assert!(flag.is_hide_env_values_set(), "{}", flag.get_id());
                 }
             }
+            command.get_subcommands().for_each(check);
         }
+        let mut command = Cli::command();
+        command.build();
+        check(&command);
     }
 }

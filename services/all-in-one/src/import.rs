@@ -34,6 +34,7 @@ use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
 use crate::client::CallError;
 use crate::session::{Session, SessionArgs, SessionError};
 use progress::{Progress, rate};
+pub use tally::grouped;
 use tally::Tally;
 use work::Work;
 

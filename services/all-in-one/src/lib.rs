@@ -4,6 +4,7 @@
 //! - [`serve`]: starts the three ([`services`] is the wiring), loads the [`demo`] business through
 //!   their own API, and says where they are ([`welcome`], [`facts`]).
 //! - [`import`], [`report`]: clients like any other, for the services of this or another machine.
+//! - [`keys`]: rotation of keys in a service's database.
 //! - [`token`]: a token for whoever needs one while trying things out.
 //! - `settings`, `directory`, `manager`: one service alone, by its own configuration, as in
 //!   production.
@@ -18,6 +19,7 @@ mod data_dir;
 mod demo;
 mod facts;
 mod import;
+mod keys;
 #[cfg(test)]
 mod limits_table;
 mod report;
@@ -52,6 +54,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             say(&format!("{}\n", token::run(&args, &data.data_dir)?));
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Keys { command }) => keys::run(*command).await,
         Some(Command::Settings { config }) => Ok(config.run().await),
         Some(Command::Directory { config }) => Ok(config.run().await),
         Some(Command::Manager { config }) => Ok(config.run().await),

@@ -15,6 +15,7 @@ mod lookups;
 pub mod outbox;
 mod points;
 mod record;
+pub mod renewal;
 mod request;
 mod reveals;
 mod seen;

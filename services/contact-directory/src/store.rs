@@ -9,10 +9,13 @@ pub mod contacts;
 mod error;
 pub mod find;
 pub mod import;
+pub mod key_table;
 pub mod keys;
 pub mod leads;
 pub mod paging;
 pub mod refused;
+pub mod renewal;
 
 pub use error::StoreError;
+pub use key_table::KeyTable;
 pub use keys::{BusinessKeys, KeyRing};

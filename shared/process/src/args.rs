@@ -9,7 +9,6 @@ use yinyom_identity::{
 };
 use yinyom_kernel::SharedClock;
 use yinyom_policy::{Policies, PoliciesConfig, RemoteSource};
-use yinyom_privacy::{MasterKey, MasterKeys};
 use yinyom_rpc::{ConnectError, Connection};
 use yinyom_telemetry::{Format, TelemetryConfig};
 use yinyom_tls::{ClientTls, TlsError, Trust};
@@ -26,6 +25,8 @@ pub enum ConfigError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Callers(#[from] CallerTableError),
+    #[error(transparent)]
+    LedgerKey(#[from] yinyom_transparency::KeyError),
     #[error(transparent)]
     MasterKey(#[from] yinyom_privacy::KeyError),
     #[error("another service cannot be called")]
@@ -137,27 +138,6 @@ impl TokenArgs {
     }
 }
 
-/// The keys that wrap what is stored.
-#[derive(Debug, Clone, clap::Args)]
-pub struct KeyArgs {
-    /// File with the master key: 32 bytes, raw, in hex or in base64
-    #[arg(long, env = "YINYOM_MASTER_KEY_FILE")]
-    pub master_key_file: PathBuf,
-
-    /// Files with earlier master keys, separated by commas
-    #[arg(long, env = "YINYOM_OLDER_MASTER_KEY_FILES", value_delimiter = ',')]
-    pub older_master_key_files: Vec<PathBuf>,
-}
-
-impl KeyArgs {
-    /// Reads the keys.
-    pub fn masters(&self) -> Result<MasterKeys, ConfigError> {
-        let active = MasterKey::from_file(&self.master_key_file)?;
-        let older = self.older_master_key_files.iter().map(|path| MasterKey::from_file(path));
-        Ok(MasterKeys::new(active, older.collect::<Result<_, _>>()?))
-    }
-}
-
 /// How a service calls settings, and who it is when it calls anybody.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PeerArgs {
@@ -257,7 +237,7 @@ mod tests {
     fn every_flag_has_a_variable_of_its_name() {
         let command = clap::Command::new("test");
         let command = TokenArgs::augment_args(command);
-        let command = KeyArgs::augment_args(command);
+        let command = crate::KeyArgs::augment_args(command);
         let command = PeerArgs::augment_args(command);
         let command = LogArgs::augment_args(command);
         let command = crate::TlsArgs::augment_args(command);

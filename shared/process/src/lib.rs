@@ -5,12 +5,14 @@
 
 mod args;
 mod files;
+mod key_args;
 mod key_url;
 mod life;
 mod limits;
 mod transport;
 
-pub use args::{CallArgs, ConfigError, KeyArgs, LogArgs, PeerArgs, TokenArgs};
+pub use args::{CallArgs, ConfigError, LogArgs, PeerArgs, TokenArgs};
+pub use key_args::{KeyArgs, Secret};
 pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;
 pub use limits::LimitArgs;

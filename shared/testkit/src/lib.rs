@@ -4,8 +4,10 @@
 
 pub mod certificates;
 mod database;
+mod kms;
 pub mod row_security;
 pub mod servers;
 pub mod tokens;
 
 pub use database::{TestDb, existing, on_postgres, on_sqlite, postgres, sqlite};
+pub use kms::FarKms;

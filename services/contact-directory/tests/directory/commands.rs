@@ -10,6 +10,7 @@ mod nothing;
 mod outbox;
 mod points;
 mod race;
+mod renewal;
 mod replay;
 mod say;
 mod withdraw;

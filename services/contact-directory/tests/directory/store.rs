@@ -7,6 +7,7 @@ mod links;
 mod pages;
 mod people;
 mod prefixes;
+mod rotation;
 mod scope;
 mod search;
 

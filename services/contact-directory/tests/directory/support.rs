@@ -38,6 +38,7 @@ pub struct House {
     pub policies: Policies,
     pub keys: KeyRing,
     pub directory: Directory,
+    pub masters: Arc<MasterKeys>,
     pub business: BusinessId,
     pub owner: Caller,
     pub admin: Caller,
@@ -55,7 +56,8 @@ impl House {
         let policies = Policies::new(settings.clone(), clock.clone(), PoliciesConfig::default());
         let masters = MasterKeys::new(MasterKey::generate(), Vec::new());
         let sealer = masters.sealer("page tokens").await.unwrap();
-        let keys = KeyRing::new(Arc::new(masters));
+        let masters = Arc::new(masters);
+        let keys = KeyRing::new(Arc::clone(&masters));
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
         let directory = Directory::new(
             db.clone(),
@@ -93,6 +95,7 @@ impl House {
             policies,
             keys,
             directory,
+            masters,
             business,
             owner,
             admin,
@@ -107,7 +110,8 @@ impl House {
         let sealer = TokenSealer::new(&yinyom_privacy::DataKey::generate());
         let (clock, policies) = (self.clock.clone(), self.policies.clone());
         let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
-        Directory::new(db, clock, policies, self.keys.clone(), relays, sealer)
+        let keys = KeyRing::new(Arc::clone(&self.masters));
+        Directory::new(db, clock, policies, keys, relays, sealer)
     }
 
     /// Lets the owner of another business in, which the same directory serves.

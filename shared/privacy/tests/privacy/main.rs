@@ -4,6 +4,7 @@
 mod email;
 mod finder;
 mod keys;
+mod kms;
 mod personal;
 mod phone;
 mod token;

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use yinyom_kernel::{Code, Fault};
-use yinyom_privacy::{DataKey, InvalidPageToken, TokenSealer};
+use yinyom_privacy::{DataKey, InvalidPageToken, MasterKey, MasterKeys, TokenSealer};
 
 const CONTEXT: &[&[u8]] = &[b"ListContacts", b"business", b"viewer", b"query"];
 
@@ -77,4 +77,21 @@ proptest! {
         let sealer = TokenSealer::new(&DataKey::generate());
         prop_assert_eq!(sealer.open(CONTEXT, &text), Err(InvalidPageToken));
     }
+}
+
+/// Replicas are restarted one after the other: first with the new key to open, then with it to wrap.
+#[tokio::test]
+async fn a_token_is_good_at_each_replica_while_the_master_key_is_rotated() {
+    let (old, new) = (MasterKey::generate(), MasterKey::generate());
+    let before = MasterKeys::new(old.clone(), vec![new.clone()]).sealer("pages").await.unwrap();
+    let after = MasterKeys::new(new.clone(), vec![old.clone()]).sealer("pages").await.unwrap();
+    for (one, other) in [(&before, &after), (&after, &before)] {
+        let token = one.seal(CONTEXT, b"cursor");
+        assert_eq!(other.open(CONTEXT, &token).unwrap(), b"cursor");
+    }
+    let token = before.seal(CONTEXT, b"cursor");
+    let alone = MasterKeys::new(new, Vec::new()).sealer("pages").await.unwrap();
+    assert_eq!(alone.open(CONTEXT, &token), Err(InvalidPageToken));
+    let purpose = MasterKeys::new(old, Vec::new()).sealer("other").await.unwrap();
+    assert_eq!(purpose.open(CONTEXT, &token), Err(InvalidPageToken));
 }
