@@ -108,6 +108,8 @@ def test_beyond_loopback_a_service_without_tls_refuses_to_start(yinyom, tmp_path
         "listen": "0.0.0.0:0",
     }
     peers = {"settings": ["manager"], "directory": ["settings", "manager"], "manager": ["settings"]}
+    if service == "manager":
+        flags |= {"ledger-key-file": "none", "ledger-name": "none"}
     flags |= {f"{peer}-endpoint": "http://127.0.0.1:1" for peer in peers[service]}
     started = subprocess.run(
         [yinyom.binary, service, *(f"--{name}={value}" for name, value in flags.items())],

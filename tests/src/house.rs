@@ -5,6 +5,7 @@ mod replica;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use consent_manager::Notary;
 use futures::FutureExt;
 use tonic::transport::Channel;
 use yinyom_db::{DbConfig, Migrations};
@@ -16,6 +17,7 @@ use yinyom_rpc::{ClientConfig, ServerConfig, connect};
 use yinyom_telemetry::TelemetryConfig;
 use yinyom_testkit::TestDb;
 use yinyom_testkit::tokens::Tokens;
+use yinyom_transparency::LedgerKey;
 
 pub use replica::{Frozen, Replica};
 use replica::{Place, Serve, Start};
@@ -51,6 +53,8 @@ pub struct Plan {
     pub database: Database,
     /// Databases of the test's own for settings, directory and manager, instead of fresh ones.
     pub own: Option<[DbConfig; 3]>,
+    /// The master keys of settings, directory and manager.
+    pub masters: [MasterKeys; 3],
     pub clock: SharedClock,
     /// How many replicas of each service. They share the service's database and keys.
     pub settings: usize,
@@ -64,6 +68,7 @@ impl Plan {
         Self {
             database,
             own: None,
+            masters: [(); 3].map(|()| MasterKeys::new(MasterKey::generate(), Vec::new())),
             clock: Arc::new(SystemClock),
             settings: 1,
             directories: 1,
@@ -125,7 +130,7 @@ impl House {
         ];
         let parts = |of: usize| Parts {
             database: databases[of].config().clone(),
-            masters: MasterKeys::new(MasterKey::generate(), Vec::new()),
+            masters: plan.masters[of].clone(),
             authenticator: tokens.authenticator(CALLERS),
             clock: Arc::clone(&plan.clock),
         };
@@ -232,13 +237,18 @@ fn settings(parts: Parts, (source, manager): (TokenSource, String)) -> Arc<Serve
 }
 
 fn managers(parts: Parts, (source, settings): (TokenSource, String)) -> Arc<Serve> {
+    let name = "yinyom.test".parse().expect("a name");
+    let notary = Arc::new(Notary::new(LedgerKey::generate().expect("a key"), None, name));
     Arc::new(move |start: Start| {
         let (parts, source, settings) = (parts.clone(), source.clone(), settings.clone());
+        let notary = Arc::clone(&notary);
         async move {
             let policies = rules(&parts, source, &settings);
             let app = consent_manager::App::open(consent_manager::Parts {
                 database: parts.database,
                 masters: parts.masters,
+                notary,
+                sign_earlier: false,
                 authenticator: parts.authenticator,
                 policies: policies.clone(),
                 server: ServerConfig::unhurried(),

@@ -9,13 +9,18 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use consent_manager::Notary;
 use yinyom_db::DbConfig;
 use yinyom_identity::TokenIssuer;
 use yinyom_kernel::SharedClock;
 use yinyom_privacy::{MasterKey, MasterKeys};
+use yinyom_transparency::{InvalidName, LedgerKey};
 
 /// `iss` of the tokens that it makes.
 pub const ISSUER: &str = "yinyom-dev";
+
+/// The name of the ledgers in checkpoints.
+const LEDGERS: &str = "yinyom-dev";
 
 /// `aud` of all tokens.
 pub const AUDIENCE: &str = "yinyom";
@@ -53,6 +58,10 @@ pub enum DataDirError {
     KeyGone { database: PathBuf, key: PathBuf },
     #[error(transparent)]
     MasterKey(#[from] yinyom_privacy::KeyError),
+    #[error(transparent)]
+    LedgerKey(#[from] yinyom_transparency::KeyError),
+    #[error(transparent)]
+    LedgerName(#[from] InvalidName),
     #[error("the key that signs tokens cannot be used")]
     TokenKey(#[from] yinyom_identity::KeyError),
 }
@@ -103,6 +112,15 @@ impl DataDir {
         }
         let [settings, directory, manager] = Keeper::ALL.map(|keeper| self.master(keeper));
         Ok([settings?, directory?, manager?])
+    }
+
+    /// Who signs the ledger, and whether the key was made just now. Where it is gone a new one is made: what the old one
+    /// signed is verified with its public key still.
+    pub fn notary(&self) -> Result<(Notary, bool), DataDirError> {
+        let path = self.path.join("keys").join("ledger.pem");
+        let made = !path.exists();
+        let key = if made { LedgerKey::create(&path)? } else { LedgerKey::from_file(&path)? };
+        Ok((Notary::new(key, None, LEDGERS.parse()?), made))
     }
 
     fn master(&self, keeper: Keeper) -> Result<MasterKeys, DataDirError> {

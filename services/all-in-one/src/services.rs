@@ -118,6 +118,7 @@ impl Services {
         let [on_settings, on_directory, on_manager] = listeners.open(&transport)?;
         let wiring = Wiring { addresses, issuer, clock, transport: &transport };
         let [settings, directory, manager] = data.masters()?;
+        let (notary, made) = data.notary()?;
         let settings = consent_settings::App::open(consent_settings::Parts {
             database: data.database(Keeper::Settings),
             masters: settings,
@@ -139,6 +140,8 @@ impl Services {
         let manager = consent_manager::App::open(consent_manager::Parts {
             database: data.database(Keeper::Manager),
             masters: manager,
+            notary: Arc::new(notary),
+            sign_earlier: made,
             authenticator: wiring.authenticator()?,
             policies: wiring.policies(MANAGER)?,
             server: draining_soon(limits.ports.server_of_manager()?),

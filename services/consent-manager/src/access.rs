@@ -25,6 +25,11 @@ pub const ACCESS: &[Access] = &[
     Access { rpc: "/yinyom.manager.v1.LedgerService/GetContactHistory", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsents", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsentChanges", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ProofService/GetCheckpoint", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ProofService/GetInclusionProof", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ProofService/GetConsistencyProof", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ProofService/ListLedgerKeys", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ProofService/ExportLedger", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentSummary", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentTrend", ..READ },
 ];
@@ -35,7 +40,7 @@ mod tests {
 
     #[test]
     fn every_rpc_says_who_may_call_it() {
-        let services = ["AuditService", "LedgerService", "ReportService"]
+        let services = ["AuditService", "LedgerService", "ProofService", "ReportService"]
             .map(|service| format!("yinyom.manager.v1.{service}"));
         let services = services.each_ref().map(String::as_str);
         let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);

@@ -1,8 +1,9 @@
-//! The three services in protobuf: parse, call, render. No rule is here.
+//! The services in protobuf: parse, call, render. No rule is here.
 
 mod audit;
 mod ledger;
 mod pages;
+mod proofs;
 mod reports;
 mod wire;
 
@@ -15,7 +16,7 @@ use yinyom_privacy::{InvalidPageToken, TokenSealer};
 use crate::commands::{Manager, Refused};
 use pages::Pages;
 
-/// Implements `AuditService`, `LedgerService` and `ReportService`.
+/// Implements `AuditService`, `LedgerService`, `ProofService` and `ReportService`.
 pub struct Api {
     manager: Manager,
     pages: Pages,

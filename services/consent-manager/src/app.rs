@@ -11,12 +11,13 @@ use yinyom_policy::Policies;
 use yinyom_privacy::{MasterKeys, WrapError};
 use yinyom_proto::manager::v1::audit_service_server::AuditServiceServer;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
+use yinyom_proto::manager::v1::proof_service_server::ProofServiceServer;
 use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
 use yinyom_rpc::{Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
-use crate::ACCESS;
 use crate::api::Api;
-use crate::commands::Manager;
+use crate::commands::{Manager, sign_earlier};
+use crate::{ACCESS, Notary};
 
 /// The schema's history.
 pub static MIGRATIONS: Migrations = Migrations {
@@ -30,6 +31,10 @@ pub struct Parts {
     pub database: DbConfig,
     /// Wrap the contacts' keys and seal page tokens.
     pub masters: MasterKeys,
+    /// Signs the ledger.
+    pub notary: Arc<Notary>,
+    /// Whether to sign what is older than signatures, as it is now.
+    pub sign_earlier: bool,
     pub authenticator: Arc<Authenticator>,
     /// Nobody else keeps their lease: it is this replica's.
     pub policies: Policies,
@@ -51,6 +56,7 @@ pub enum StartError {
 /// A replica, ready to listen.
 pub struct App {
     manager: Manager,
+    sign_earlier: bool,
     server: Server,
 }
 
@@ -62,19 +68,21 @@ impl App {
             db: Db::connect_patiently(&parts.database, &MIGRATIONS).await?,
             policies: parts.policies,
             masters: Arc::new(parts.masters),
+            notary: parts.notary,
             clock: parts.clock,
         };
         admit(&manager.db, &manager.masters, manager.clock.now().as_microsecond()).await?;
         let sealer = manager.masters.sealer("yinyom manager page tokens").await?;
         let api = Api::new(manager.clone(), sealer);
         let sized = parts.server.clone();
-        let (a, b) = (Arc::clone(&api), Arc::clone(&api));
+        let (a, b, c) = (Arc::clone(&api), Arc::clone(&api), Arc::clone(&api));
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
                 .add_service(with_message_limits!(AuditServiceServer::from_arc(a), sized))
                 .add_service(with_message_limits!(LedgerServiceServer::from_arc(b), sized))
+                .add_service(with_message_limits!(ProofServiceServer::from_arc(c), sized))
                 .add_service(with_message_limits!(ReportServiceServer::from_arc(api), sized));
-        Ok(Self { manager, server })
+        Ok(Self { manager, sign_earlier: parts.sign_earlier, server })
     }
 
     /// What the use cases work with, for who calls them without a network in between.
@@ -99,10 +107,24 @@ impl App {
     {
         let after = CancellationToken::new();
         let lease = tokio::spawn(self.manager.policies.clone().keep_lease(after.clone()));
+        let signing = self.sign_earlier.then(|| {
+            let (manager, after) = (self.manager.clone(), after.clone());
+            tokio::spawn(async move { sign(&manager, &after).await })
+        });
         let served = serve(self.server).await;
         after.cancel();
         let _ = lease.await;
+        if let Some(signing) = signing {
+            let _ = signing.await;
+        }
         self.manager.db.close().await;
         served
+    }
+}
+
+/// Signs what is older than signatures. What is left when it stops is done at the next start.
+async fn sign(manager: &Manager, stop: &CancellationToken) {
+    if let Some(Err(error)) = stop.run_until_cancelled(sign_earlier(manager)).await {
+        tracing::error!(%error, "records from before signatures are not signed");
     }
 }

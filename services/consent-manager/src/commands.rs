@@ -7,28 +7,33 @@ mod audit;
 mod entries;
 mod history;
 mod lists;
+mod proofs;
 mod reading;
 mod record;
 mod reports;
+mod sign_earlier;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use yinyom_db::{Db, DbError};
 use yinyom_identity::NotFound;
-use yinyom_kernel::{Code, Fault, SharedClock, Text, Violation};
+use yinyom_kernel::{Code, Fault, InvalidInput, SharedClock, Text, Violation};
 use yinyom_policy::Policies;
 use yinyom_privacy::MasterKeys;
 
 use crate::domain::TrendError;
+use crate::notary::Notary;
 use crate::store::StoreError;
 
 pub use audit::{audited, record_audit};
 pub use history::{History, history};
 pub use lists::{changes, consents};
+pub use proofs::{Export, Proof, SignedHead, checkpoint, consistency, inclusion, ledger_keys};
 pub use reading::Reading;
 pub use record::record;
 pub use reports::{summary, trend};
+pub use sign_earlier::sign_earlier;
 
 /// What the use cases work with. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +42,8 @@ pub struct Manager {
     pub policies: Policies,
     /// Wrap the contacts' keys.
     pub masters: Arc<MasterKeys>,
+    /// Signs the ledger.
+    pub notary: Arc<Notary>,
     pub clock: SharedClock,
 }
 
@@ -53,6 +60,9 @@ pub enum Refused {
     PolicyUnavailable,
     #[error(transparent)]
     Trend(#[from] TrendError),
+    /// Something is asked for that the ledger does not have.
+    #[error(transparent)]
+    Input(#[from] InvalidInput),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -70,6 +80,7 @@ impl Fault for Refused {
             Self::LedgerReadersOnly => Code::PermissionDenied,
             Self::PolicyUnavailable => Code::Unavailable,
             Self::Trend(fault) => fault.code(),
+            Self::Input(fault) => fault.code(),
             Self::Store(fault) => fault.code(),
         }
     }
@@ -80,6 +91,7 @@ impl Fault for Refused {
             Self::LedgerReadersOnly => "LEDGER_READERS_ONLY",
             Self::PolicyUnavailable => "POLICY_UNAVAILABLE",
             Self::Trend(fault) => fault.reason(),
+            Self::Input(fault) => fault.reason(),
             Self::Store(fault) => fault.reason(),
         }
     }
@@ -96,6 +108,7 @@ impl Fault for Refused {
                 "ไม่สามารถตรวจสอบสิทธิ์ของคุณได้ในขณะนี้ กรุณาลองใหม่ในอีกสักครู่",
             ),
             Self::Trend(fault) => fault.text(),
+            Self::Input(fault) => fault.text(),
             Self::Store(fault) => fault.text(),
         }
     }
@@ -103,6 +116,7 @@ impl Fault for Refused {
     fn violations(&self) -> &[Violation] {
         match self {
             Self::Trend(fault) => fault.violations(),
+            Self::Input(fault) => fault.violations(),
             _ => &[],
         }
     }

@@ -1,5 +1,7 @@
 //! What an operator sets, by flag or environment variable.
 
+mod ledger;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use yinyom_process::{
 use yinyom_rpc::stand_by;
 
 use crate::app::{App, Parts};
+
+pub use ledger::LedgerArgs;
 
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
@@ -32,6 +36,8 @@ pub struct Config {
     pub tokens: TokenArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
     #[command(flatten)]
     pub peers: PeerArgs,
     #[command(flatten)]
@@ -55,6 +61,8 @@ impl Config {
                 ..DbConfig::new(self.database_url.clone())
             },
             masters: self.keys.masters()?,
+            notary: Arc::new(self.ledger.notary()?),
+            sign_earlier: self.ledger.sign_earlier_records,
             authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
             policies: self.peers.policies(transport, SharedClock::clone(&clock))?,
             server: self.limits.server_of_manager()?,

@@ -21,7 +21,12 @@
 //! `NOT_SET` from that instant whether or not anybody recorded it, so each read corrects what was kept by the grants that
 //! are due (TRAPS 19).
 //!
-//! Not here yet: signed heads and proofs over the leaf hashes, receipts, exports, retention, legal hold.
+//! # Proof
+//! Records are the leaves of a tree as in certificate transparency (`yinyom_transparency`), which each batch grows in its
+//! own transaction; each record is signed there by the [`Notary`], with a key that the database does not hold. Nothing
+//! that the database says of itself is believed by who verifies an export.
+//!
+//! Not here yet: receipts, exports, retention, legal hold.
 
 mod access;
 mod api;
@@ -29,8 +34,10 @@ mod app;
 pub mod commands;
 mod config;
 pub mod domain;
+mod notary;
 pub mod store;
 
 pub use access::ACCESS;
 pub use app::{App, MIGRATIONS, Parts, StartError};
-pub use config::Config;
+pub use config::{Config, LedgerArgs};
+pub use notary::Notary;

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod rollups;
 mod rows;
 pub mod subjects;
+pub mod tree;
 
 use yinyom_consent::UnknownCode;
 use yinyom_db::DbError;

@@ -17,7 +17,8 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 use minicbor::encode::Error;
-use minicbor::{Encode, Encoder};
+use minicbor::{Decoder, Encode, Encoder};
+use uuid::Uuid;
 
 use crate::{Actor, ChannelChange, ConsentChange, SurfaceParent};
 
@@ -33,6 +34,16 @@ impl ConsentChange {
         let written = self.write(&mut Encoder::new(&mut bytes));
         debug_assert!(written.is_ok(), "writing to a vector cannot fail");
         bytes
+    }
+
+    /// Business, contact and number of the change that has these canonical bytes, as far as they say so.
+    pub fn name_of(canonical: &[u8]) -> Option<(Uuid, Uuid, i64)> {
+        let mut bytes = Decoder::new(canonical);
+        let known = bytes.array().ok()? == Some(14) && bytes.u8().ok()? == VERSION;
+        let business = Uuid::from_slice(bytes.bytes().ok()?).ok()?;
+        let contact = Uuid::from_slice(bytes.bytes().ok()?).ok()?;
+        let seq = bytes.i64().ok()?;
+        known.then_some((business, contact, seq))
     }
 
     fn write(&self, out: &mut Out<'_>) -> Written {
@@ -170,6 +181,18 @@ mod tests {
             hex::encode(change().leaf_hash()),
             "8b915308915661e6e5ee4b746452d0f3599857f688ba0598523b57f4ace9ad13"
         );
+    }
+
+    #[test]
+    fn canonical_bytes_tell_whose_change_they_are() {
+        let mut bytes = change().canonical();
+        let name = (Uuid::from_u128(1), Uuid::from_u128(2), 3);
+        assert_eq!(ConsentChange::name_of(&bytes), Some(name));
+        for cut in 0..37 {
+            assert_eq!(ConsentChange::name_of(&bytes[..cut]), None);
+        }
+        bytes[1] = 2;
+        assert_eq!(ConsentChange::name_of(&bytes), None, "a later version");
     }
 
     #[test]

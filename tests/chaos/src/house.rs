@@ -102,6 +102,8 @@ impl House {
             ("YINYOM_AUDIENCE", AUDIENCE.to_owned()),
             ("YINYOM_CALLERS_FILE", file("callers.json")),
             ("YINYOM_MASTER_KEY_FILE", file(&format!("{}.key", service.name()))),
+            ("YINYOM_LEDGER_KEY_FILE", file("ledger.pem")),
+            ("YINYOM_LEDGER_NAME", "chaos.example".to_owned()),
             ("YINYOM_TOKEN_FILE", file(&format!("{}.token", service.name()))),
             ("YINYOM_LOG", "info".to_owned()),
             // Readers ask by address as fast as they can. Settings and the manager do not look at it.
@@ -175,6 +177,7 @@ impl House {
 fn write_files(directory: &FilePath, issuer: &TokenIssuer) -> Result<(), Failure> {
     std::fs::write(directory.join("jwks.json"), issuer.jwks()?)?;
     std::fs::write(directory.join("callers.json"), CALLERS)?;
+    std::fs::write(directory.join("ledger.pem"), TokenIssuer::generate_pem()?)?;
     for service in Service::ALL {
         let name = service.name();
         MasterKey::generate().write_new(&directory.join(format!("{name}.key")))?;

@@ -3,4 +3,5 @@
 pub(super) mod answers;
 pub(super) mod audit;
 pub(super) mod batch;
+pub(super) mod proofs;
 pub(super) mod questions;

@@ -11,10 +11,14 @@ use yinyom_failpoints::{Point, reached};
 use yinyom_identity::Caller;
 use yinyom_kernel::{BusinessId, ContactId, Fault};
 use yinyom_privacy::MasterKeys;
+use yinyom_transparency::Frontier;
 
+use super::proofs::signatures;
 use super::{Manager, Refused};
-use crate::domain::{Batch, Outcome, Stream, StreamResult, Submission, judge};
-use crate::store::{StoreError, consents, heads, ledger, rollups, subjects};
+use crate::domain::{Batch, Growth, Outcome, Recorded, Stream, StreamResult, Submission, judge};
+use crate::notary::Notary;
+use crate::store::heads::End;
+use crate::store::{StoreError, consents, heads, ledger, rollups, subjects, tree};
 
 /// Streams of batches, by what became of them. A conflict is an alarm: two histories of one contact.
 static STREAMS: LazyLock<Counter<u64>> = LazyLock::new(|| {
@@ -33,19 +37,20 @@ pub async fn record(
     streams: Vec<Stream>,
 ) -> Result<Vec<StreamResult>, Refused> {
     let scope = caller.scope(business)?;
-    let Manager { masters, clock, .. } = manager.clone();
+    let Manager { masters, clock, notary, .. } = manager.clone();
     let judged = manager
         .db
         .write(scope, move |mut tx| async move {
-            let head = heads::lock(&mut tx).await?;
+            let end = heads::lock(&mut tx).await?;
             let judged = judge_streams(&mut tx, streams).await?;
             if !judged.taken.is_empty() {
                 let contacts = judged.taken.iter().map(|taken| taken.change.contact.uuid());
                 let before = consents::of(&mut tx, &contacts.collect::<Vec<_>>()).await?;
                 // Under the lock, so that the times of ingestion follow the indexes.
                 let now = clock.now();
-                let batch = Batch::append(head.next_index, before, judged.taken, now);
-                write(&mut tx, &masters, &batch, now.as_microsecond()).await?;
+                let batch = Batch::append(end.next_index, before, judged.taken, now);
+                let tree = append(&mut tx, &notary, end, &batch.entries).await?;
+                write(&mut tx, &masters, &batch, tree.as_ref(), now.as_microsecond()).await?;
                 if batch.tally.mismatches > 0 {
                     let channels = batch.tally.mismatches;
                     tracing::warn!(%business, channels, "changes from a state that was not");
@@ -131,14 +136,33 @@ pub(super) fn wrong_fields(invalid: &impl Fault) -> String {
     fields.collect::<Vec<_>>().join(", ")
 }
 
+/// Appends changes, signed, and puts them into the tree, whose right edge is returned. While records from before signatures
+/// wait, those that come after wait with them: a tree has no gap.
+async fn append(
+    tx: &mut Tx,
+    notary: &Notary,
+    end: End,
+    entries: &[Recorded],
+) -> Result<Option<Frontier>, StoreError> {
+    if i64::try_from(end.tree.size()) != Ok(end.next_index) {
+        ledger::append(tx, entries, &[]).await?;
+        return Ok(None);
+    }
+    let signatures = signatures(notary, entries).await;
+    ledger::append(tx, entries, &signatures).await?;
+    let growth = Growth::of(end.tree, entries.iter().map(|entry| entry.leaf_hash));
+    tree::keep(tx, &growth.nodes).await?;
+    Ok(Some(growth.tree))
+}
+
 async fn write(
     tx: &mut Tx,
     masters: &MasterKeys,
     batch: &Batch,
+    tree: Option<&Frontier>,
     now: i64,
 ) -> Result<(), StoreError> {
     let uuids = |of: &[ContactId]| of.iter().map(|contact| contact.uuid()).collect::<Vec<_>>();
-    ledger::append(tx, &batch.entries).await?;
     heads::advance_streams(tx, &batch.heads).await?;
     if !batch.current.is_empty() {
         consents::put(tx, &batch.current).await?;
@@ -154,5 +178,5 @@ async fn write(
     }
     rollups::add(tx, &batch.tally).await?;
     let changes = i64::try_from(batch.entries.len()).unwrap_or(i64::MAX);
-    heads::advance(tx, changes, batch.tally.contacts).await
+    heads::advance(tx, changes, batch.tally.contacts, tree).await
 }

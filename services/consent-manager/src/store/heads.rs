@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use uuid::Uuid;
 use yinyom_db::{Rows, Tx};
 use yinyom_kernel::ContactId;
+use yinyom_transparency::Frontier;
 
 use super::StoreError;
+use super::tree::{signed, unsigned};
 
 /// The end of a business's ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -17,18 +19,42 @@ pub struct Head {
     pub contacts: i64,
 }
 
+/// The end of a ledger, locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Index of the next change.
+    pub next_index: i64,
+    /// The right edge of the tree over the ledger's records. It is smaller than the ledger while there are records from
+    /// before signatures.
+    pub tree: Frontier,
+}
+
 /// Locks the end of the ledger to the end of the transaction, and makes it if there is none. Whoever appends does this
 /// first: it is what puts the batches of one business one after another.
-pub async fn lock(tx: &mut Tx) -> Result<Head, StoreError> {
-    let head = tx
+pub async fn lock(tx: &mut Tx) -> Result<End, StoreError> {
+    let (next_index, size, frontier) = tx
         .scoped(
             "INSERT INTO ledger_heads (business_id, next_index, contacts) VALUES ($1, 0, 0)
              ON CONFLICT (business_id) DO UPDATE SET next_index = ledger_heads.next_index
-             RETURNING next_index, contacts",
+             RETURNING next_index, tree_size, frontier",
         )
-        .fetch_one()
+        .fetch_one::<(i64, i64, Vec<u8>)>()
         .await?;
-    Ok(head)
+    Ok(End { next_index, tree: edge(size, &frontier)? })
+}
+
+/// The right edge of the tree over the ledger's records.
+pub async fn tree(tx: &mut Tx) -> Result<Frontier, StoreError> {
+    let found = tx
+        .scoped("SELECT tree_size, frontier FROM ledger_heads WHERE business_id = $1")
+        .fetch_optional::<(i64, Vec<u8>)>()
+        .await?;
+    found.map_or_else(|| Ok(Frontier::default()), |(size, frontier)| edge(size, &frontier))
+}
+
+fn edge(size: i64, frontier: &[u8]) -> Result<Frontier, StoreError> {
+    let edge = Frontier::from_bytes(unsigned(size)?, frontier);
+    edge.map_err(|_| StoreError::Unreadable("no edge of a tree"))
 }
 
 /// The end of the ledger, if the business has ever sent a change.
@@ -40,14 +66,22 @@ pub async fn read(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
     Ok(head)
 }
 
-/// Moves the end of the ledger on.
-pub async fn advance(tx: &mut Tx, changes: i64, contacts: i64) -> Result<(), StoreError> {
+/// Moves the end of the ledger on, and that of its tree, if it has grown.
+pub async fn advance(
+    tx: &mut Tx,
+    changes: i64,
+    contacts: i64,
+    tree: Option<&Frontier>,
+) -> Result<(), StoreError> {
     tx.scoped(
-        "UPDATE ledger_heads SET next_index = next_index + $2, contacts = contacts + $3
+        "UPDATE ledger_heads SET next_index = next_index + $2, contacts = contacts + $3,
+             tree_size = COALESCE($4, tree_size), frontier = COALESCE($5, frontier)
          WHERE business_id = $1",
     )
     .bind(changes)
     .bind(contacts)
+    .bind(tree.map(|tree| signed(tree.size())))
+    .bind(tree.map(Frontier::to_bytes))
     .execute()
     .await?;
     Ok(())

@@ -8,10 +8,13 @@ use yinyom_consent::{
 };
 use yinyom_db::{Rows, Tx};
 use yinyom_kernel::{BusinessId, ContactId, PageSize, from_micros};
+use yinyom_transparency::Record;
 
 use super::StoreError;
 use super::rows::{self, ActorColumns, instant, micros};
+use super::tree::unsigned;
 use crate::domain::{ChangeFilter, Recorded};
+use crate::notary::evidence_hash;
 
 const LEAD: i32 = 1;
 const ACCOUNT: i32 = 2;
@@ -23,7 +26,7 @@ macro_rules! select {
                     parent_kind, parent_id, actor_kind, actor_id, actor_name, actor_role, method,
                     notice_version, claimed_at, evidence_commitment, sealed_evidence,
                     phone_changed, phone_from, phone_to, phone_expires_at,
-                    email_changed, email_from, email_to, email_expires_at
+                    email_changed, email_from, email_to, email_expires_at, signature
              FROM ledger WHERE business_id = $1 AND ",
             $rest
         )
@@ -57,9 +60,25 @@ struct LedgerRow {
     email_from: Option<i32>,
     email_to: Option<i32>,
     email_expires_at: Option<i64>,
+    signature: Option<Vec<u8>>,
 }
 
 impl LedgerRow {
+    fn export(mut self, business: BusinessId) -> Result<Record, StoreError> {
+        let evidence = self.sealed_evidence.as_deref().map(evidence_hash);
+        Ok(Record {
+            index: unsigned(self.ledger_index)?,
+            contact: self.contact_id,
+            seq: self.seq,
+            ingested_at: self.ingested_at,
+            leaf_hash: self.leaf_hash.clone(),
+            evidence_hash: evidence.map(Vec::from).unwrap_or_default(),
+            signature: self.signature.take().unwrap_or_default(),
+            erasure: Vec::new(),
+            content: self.read(business).map(|read| read.change.canonical()).unwrap_or_default(),
+        })
+    }
+
     fn read(self, business: BusinessId) -> Result<Recorded, StoreError> {
         let surface_parent = match (self.parent_kind, self.parent_id) {
             (None, None) => None,
@@ -80,6 +99,9 @@ impl LedgerRow {
                     to: to.map(rows::state).transpose()?,
                     expires_at: instant(expires_at),
                 });
+            } else if from.or(to).is_some() || expires_at.is_some() {
+                // Nothing that is not hashed may be there to be found by.
+                return Err(StoreError::Unreadable("a change of a channel that did not change"));
             }
         }
         let change = ConsentChange {
@@ -107,7 +129,7 @@ impl LedgerRow {
     }
 }
 
-fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+pub(super) fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     bytes.try_into().map_err(|_| StoreError::Unreadable("no hash"))
 }
 
@@ -141,22 +163,30 @@ pub async fn leaves(
     Ok(found)
 }
 
-/// Appends changes. Their indexes are the caller's, who holds the ledger's end locked.
-pub async fn append(tx: &mut Tx, entries: &[Recorded]) -> Result<(), StoreError> {
+/// Appends changes. Their indexes are the caller's, who holds the ledger's end locked. `signatures` are one for each, or
+/// none at all.
+pub async fn append(
+    tx: &mut Tx,
+    entries: &[Recorded],
+    signatures: &[Vec<u8>],
+) -> Result<(), StoreError> {
     tx.scoped(
         "INSERT INTO ledger (business_id, ledger_index, contact_id, seq, leaf_hash, recorded_at,
              ingested_at, cause, surface, parent_kind, parent_id, actor_kind, actor_id, actor_name,
              actor_role, method, notice_version, claimed_at, evidence_commitment, sealed_evidence,
              phone_changed, phone_from, phone_to, phone_expires_at,
-             email_changed, email_from, email_to, email_expires_at)
+             email_changed, email_from, email_to, email_expires_at, signature)
          SELECT $1, ledger_index, contact_id, seq, leaf_hash, recorded_at,
              ingested_at, cause, surface, parent_kind, parent_id, actor_kind, actor_id, actor_name,
              actor_role, method, notice_version, claimed_at, evidence_commitment, sealed_evidence,
              phone_changed, phone_from, phone_to, phone_expires_at,
-             email_changed, email_from, email_to, email_expires_at
+             email_changed, email_from, email_to, email_expires_at, signature
          FROM {rows}",
     )
-    .rows(columns(entries))
+    .rows(
+        columns(entries)
+            .bytes("signature", (0..entries.len()).map(|i| signatures.get(i).map(|s| &s[..]))),
+    )
     .execute()
     .await?;
     Ok(())
@@ -279,6 +309,72 @@ pub async fn page(
         .fetch_all()
         .await?;
     read(tx, rows)
+}
+
+/// Changes from index `from` on, before `to`, in their order.
+pub async fn stretch(
+    tx: &mut Tx,
+    from: i64,
+    to: i64,
+    most: i64,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows = rows_of(tx, from, to, most).await?;
+    read(tx, rows)
+}
+
+/// The same, to be verified by others: nothing is believed, and what cannot be read has no content.
+pub async fn records(
+    tx: &mut Tx,
+    from: i64,
+    to: i64,
+    most: i64,
+) -> Result<Vec<Record>, StoreError> {
+    let business = tx.scope()?.business();
+    let rows = rows_of(tx, from, to, most).await?;
+    rows.into_iter().map(|row| row.export(business)).collect()
+}
+
+async fn rows_of(tx: &mut Tx, from: i64, to: i64, most: i64) -> Result<Vec<LedgerRow>, StoreError> {
+    let rows = tx
+        .scoped(select!("ledger_index >= $2 AND ledger_index < $3 ORDER BY ledger_index LIMIT $4"))
+        .bind(from)
+        .bind(to)
+        .bind(most)
+        .fetch_all()
+        .await?;
+    Ok(rows)
+}
+
+/// The last index there is, whatever the ledger's end says.
+pub async fn last_index(tx: &mut Tx) -> Result<Option<i64>, StoreError> {
+    let last = tx
+        .scoped(
+            "SELECT ledger_index FROM ledger WHERE business_id = $1
+             ORDER BY ledger_index DESC LIMIT 1",
+        )
+        .scalar_optional()
+        .await?;
+    Ok(last)
+}
+
+/// Signs changes that are there.
+pub async fn sign(
+    tx: &mut Tx,
+    entries: &[Recorded],
+    signatures: &[Vec<u8>],
+) -> Result<(), StoreError> {
+    tx.scoped(
+        "UPDATE ledger SET signature = batch.signature FROM {rows}
+         WHERE ledger.business_id = $1 AND ledger.ledger_index = batch.ledger_index",
+    )
+    .rows(
+        Rows::new()
+            .ints("ledger_index", entries.iter().map(|entry| entry.ledger_index))
+            .bytes("signature", signatures.iter().map(|signature| &signature[..])),
+    )
+    .execute()
+    .await?;
+    Ok(())
 }
 
 fn read(tx: &Tx, rows: Vec<LedgerRow>) -> Result<Vec<Recorded>, StoreError> {

@@ -26,7 +26,7 @@ impl ActorColumns {
                 member: MemberId::from(id),
                 role: self.actor_role.map(role).transpose()?,
             }),
-            (SERVICE, None, Some(name)) => Ok(Actor::Service { name }),
+            (SERVICE, None, Some(name)) if self.actor_role.is_none() => Ok(Actor::Service { name }),
             _ => Err(StoreError::Unreadable("no actor")),
         }
     }

@@ -170,6 +170,7 @@ async fn a_role_that_was_taken_away_reads_nothing_more(db: TestDb) {
     let manager = Manager {
         db: world.db.handle(),
         policies: world.policies.clone(),
+        notary: world.notary.clone(),
         masters: MasterKeys::new(MasterKey::generate(), Vec::new()).into(),
         clock: world.clock.clone(),
     };

@@ -7,6 +7,7 @@ mod audit;
 mod evidence;
 mod ingestion;
 mod lists;
+mod proofs;
 mod relays;
 mod reports;
 mod store;

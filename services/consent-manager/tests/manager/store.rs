@@ -2,7 +2,7 @@
 
 use consent_manager::MIGRATIONS;
 use consent_manager::domain::{ChangeFilter, Recorded};
-use consent_manager::store::ledger;
+use consent_manager::store::{heads, ledger, tree};
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::{
@@ -12,6 +12,7 @@ use yinyom_consent::{
 use yinyom_kernel::{BusinessId, PageSize, Scope};
 use yinyom_testkit::row_security::{assert_own_rows_alone, assert_row_security};
 use yinyom_testkit::{TestDb, both_databases};
+use yinyom_transparency::Node;
 
 /// A change with each field now this way, now that way.
 fn change(business: BusinessId, seq: i64, step: usize) -> ConsentChange {
@@ -71,7 +72,7 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
         .collect();
     let kept = entries.clone();
     db.write(scope, move |mut tx| async move {
-        ledger::append(&mut tx, &entries).await?;
+        ledger::append(&mut tx, &entries, &[]).await?;
         tx.done::<_, consent_manager::store::StoreError>(())
     })
     .await
@@ -86,7 +87,7 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
 }
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
-    assert_row_security(&db, &["key_holders"], &["master_keys"]).await;
+    assert_row_security(&db, &["key_holders", "unsigned_ledgers"], &["master_keys"]).await;
     let (ours, theirs) = (some_scope(), some_scope());
     for scope in [ours, theirs] {
         db.write(scope, move |mut tx| async move {
@@ -98,14 +99,19 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
                 ledger_index: 0,
                 change,
             };
-            ledger::append(&mut tx, &[recorded]).await?;
+            ledger::append(&mut tx, &[recorded], &[vec![1]]).await?;
+            heads::lock(&mut tx).await?;
+            tree::keep(&mut tx, &[(Node { level: 4, index: 0 }, [7; 32])]).await?;
             tx.done::<_, consent_manager::store::StoreError>(())
         })
         .await
         .unwrap();
     }
     let tables = assert_own_rows_alone(&db, ours, theirs).await;
-    assert_eq!(tables, if db.is_postgres() { vec!["ledger"] } else { vec![] });
+    assert_eq!(
+        tables,
+        if db.is_postgres() { vec!["ledger", "ledger_heads", "tree_nodes"] } else { vec![] }
+    );
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test is the business")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use consent_manager::{App, Parts};
+use consent_manager::{App, Notary, Parts};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -23,10 +23,12 @@ use yinyom_privacy::{MasterKey, MasterKeys};
 use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
+use yinyom_proto::manager::v1::proof_service_client::ProofServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_rpc::ServerConfig;
 use yinyom_testkit::TestDb;
 use yinyom_testkit::tokens::{Bearer, Tokens};
+use yinyom_transparency::LedgerKey;
 
 pub use crate::support::directory::*;
 
@@ -34,6 +36,7 @@ mod directory;
 
 pub type Audit = AuditServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Ledger = LedgerServiceClient<InterceptedService<Wire, Bearer>>;
+pub type Proofs = ProofServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Reports = ReportServiceClient<InterceptedService<Wire, Bearer>>;
 
 /// The world's first instant: midnight in Bangkok, 1 March 2026.
@@ -128,6 +131,7 @@ pub struct World {
     pub settings: Arc<Script>,
     pub policies: Policies,
     pub tokens: Tokens,
+    pub notary: Arc<Notary>,
     pub db: TestDb,
     address: String,
     stop: CancellationToken,
@@ -160,9 +164,12 @@ impl World {
         let policies = Policies::new(source, clock.clone(), PoliciesConfig::default());
         policies.renew().await.unwrap();
         let tokens = Tokens::new(clock.clone());
+        let notary = Arc::new(notary());
         let app = App::open(Parts {
             database: db.config().clone(),
             masters: MasterKeys::new(MasterKey::generate(), Vec::new()),
+            notary: Arc::clone(&notary),
+            sign_earlier: false,
             authenticator: tokens.authenticator(CALLERS),
             policies: policies.clone(),
             server: ServerConfig::default(),
@@ -174,7 +181,7 @@ impl World {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         tokio::spawn(app.serve(listener, stop.clone()));
-        Self { business, members, clock, settings, policies, tokens, db, address, stop }
+        Self { business, members, clock, settings, policies, tokens, notary, db, address, stop }
     }
 
     fn wire(&self) -> Wire {
@@ -192,6 +199,15 @@ impl World {
 
     pub fn audit_as(&self, bearer: Bearer) -> Audit {
         AuditServiceClient::with_interceptor(self.wire(), bearer)
+    }
+
+    /// What proves the ledger, for a reader.
+    pub fn proofs(&self) -> Proofs {
+        self.proofs_as(self.tokens.member(self.business, self.members.officer))
+    }
+
+    pub fn proofs_as(&self, bearer: Bearer) -> Proofs {
+        ProofServiceClient::with_interceptor(self.wire(), bearer)
     }
 
     pub fn reports_as(&self, bearer: Bearer) -> Reports {
@@ -266,6 +282,11 @@ fn policy(business: BusinessId, time_zone: &str, members: Members) -> Policy {
             (members.user, member(Role::User, false, false)),
         ]),
     }
+}
+
+/// Signs ledgers, with a key of its own.
+pub fn notary() -> Notary {
+    Notary::new(LedgerKey::generate().unwrap(), None, "yinyom.test".parse().unwrap())
 }
 
 /// Code and reason of a refusal.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use consent_manager::{App, Parts};
+use consent_manager::{App, Notary, Parts};
 use contact_directory::sink;
 use contact_directory::store::KeyRing;
 use futures::FutureExt;
@@ -18,6 +18,7 @@ use yinyom_kernel::{BusinessId, ContactId, Scope, SharedClock};
 use yinyom_outbox::{Event, Relay, RelayConfig, RelayHandle, enqueue, status};
 use yinyom_policy::{Policies, PoliciesConfig, Policy, PolicySource, Renewal, SourceError};
 use yinyom_rpc::{ServerConfig, connect_with};
+use yinyom_transparency::LedgerKey;
 
 use super::book::{Entry, Stream};
 use super::{MANAGERS, Run};
@@ -100,9 +101,13 @@ fn tell(handle: &RelayHandle, (business, contact): Stream, dice: &Dice) {
 pub async fn manage(run: Run, boot: Boot) -> turmoil::Result {
     let (dice, clock) = (boot.dice(run.seed), boot.clock(run.seed));
     let nobody = Arc::new(Nobody);
+    // The same in each run of a seed.
+    let key = LedgerKey::from_seed(&[7; 32])?;
     let app = App::open(Parts {
         database: run.ledger.config(dice, 0..=3),
         masters: run.masters,
+        notary: Arc::new(Notary::new(key, None, "yinyom.test".parse()?)),
+        sign_earlier: false,
         authenticator: run.authenticator,
         policies: Policies::new(nobody, SharedClock::clone(&clock), PoliciesConfig::default()),
         server: ServerConfig::unhurried(),
