@@ -96,6 +96,10 @@ revocation-lag: rust ## How long it takes to take a right away, and a read witho
 	cargo build --locked --release -p yinyom-tests --bin revocation-lag
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/revocation-lag $(CALLS)
 
+.PHONY: reveal-cost
+reveal-cost: rust ## What it costs to record who sees by privilege, beside pgbench: make reveal-cost ROUNDS=20.
+	ROUNDS=$(or $(ROUNDS),20) $(WITH_POSTGRES) deploy/reveal-cost
+
 # With failpoints; another program is named by YINYOM_BIN on the command line.
 .PHONY: chaos
 chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SEED=7 PROFILE=soak.
@@ -118,6 +122,10 @@ simulation: rust ## Both pairs of services over a simulated network, by seed: ma
 pairs: rust ## Businesses that differ in hidden addresses alone, asked the same: make pairs PAIRS=10000 SEED=1.
 	PAIRS=$(or $(PAIRS),1000) $(if $(SEED),SEED=$(SEED)) $(if $(PAIR),PAIR=$(PAIR)) $(WITH_POSTGRES) \
 	  cargo test --locked --profile soak -p yinyom-tests --test pairs -- --nocapture --test-threads 1 answered_as_if
+
+.PHONY: attacks
+attacks: rust ## The server under attack from loopback, with what it weighs meanwhile.
+	YINYOM_ATTACKS=long cargo test --locked -p all-in-one --test attacks -- --nocapture outlives
 
 # Ends with an error if there was a panic, an INTERNAL, or a word of somebody's data in an error or a log.
 .PHONY: mutate

@@ -190,6 +190,20 @@ impl OwnPostgres {
         file.lines().next().expect("a process id").to_owned()
     }
 
+    /// What `pg_dump` makes of `database`, for a superuser.
+    pub fn dump(&self, database: &str) -> Vec<u8> {
+        let output = self.program("pg_dump").arg(self.url(database)).output().expect("pg_dump");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// The bytes of its write-ahead log, all files of it.
+    pub fn journal(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.home.join("journal")).expect("its journal");
+        let files = files.map(|file| file.expect("a file").path()).filter(|path| path.is_file());
+        files.flat_map(|path| std::fs::read(path).expect("its bytes")).collect()
+    }
+
     fn data(&self) -> PathBuf {
         self.place.join("data")
     }

@@ -49,6 +49,12 @@ impl Yinyom {
         stopping.await.unwrap()
     }
 
+    /// The number of its process.
+    #[allow(dead_code, reason = "the attacks weigh it")]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Runs another command of the program with the same data.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(PROGRAM);
