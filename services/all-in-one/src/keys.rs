@@ -15,7 +15,7 @@ use contact_directory::store::{KeyRing, KeyTable};
 use tokio::time::Instant;
 use yinyom_db::{Db, DbConfig, DbError};
 use yinyom_kernel::{BusinessId, Clock, Name, Scope, SystemClock, from_micros};
-use yinyom_keys::{Counts, Pace, Shelf, ShelfError, admit};
+use yinyom_keys::{Counts, Pace, Shelf, ShelfError, check};
 use yinyom_privacy::MasterKeys;
 use yinyom_process::KeyArgs;
 
@@ -167,7 +167,7 @@ impl At {
             Keeper::Manager => &consent_manager::MIGRATIONS,
         };
         let db = Db::connect(&config, migrations).await?;
-        admit(&db, &masters, now()).await?;
+        check(&db, &masters).await?;
         Ok(Opened { service: self.service, db, masters })
     }
 }
@@ -269,6 +269,7 @@ impl Opened {
                 return Ok(false);
             }
         }
+        line.tell(line.total, true);
         eprintln!("done; {} values sealed anew", grouped(sealed));
         Ok(true)
     }

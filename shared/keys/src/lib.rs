@@ -1,7 +1,7 @@
 //! The wrapped keys in a service's database, and what becomes of them when the master key changes.
 //!
-//! - [`admit`], [`hold`]: a register of the master keys that anything is wrapped under, so that a service which was not
-//!   given one of them does not start.
+//! - [`admit`], [`check`], [`hold`]: a register of the master keys that anything is wrapped under, so that a service
+//!   which was not given one of them does not start.
 //! - [`rotate`]: wraps everything anew that is not under the active master key, while the services run;
 //!   [`count`]: what is under which.
 //! - [`Shelf`]: where a service keeps its wrapped keys. That is all that differs between services.
@@ -19,6 +19,6 @@ mod register;
 mod rotation;
 mod shelf;
 
-pub use register::{KeysError, POSTGRES_TABLE, SQLITE_TABLE, admit, hold};
+pub use register::{KeysError, POSTGRES_TABLE, SQLITE_TABLE, admit, check, hold};
 pub use rotation::{Counts, Pace, Progress, count, rotate};
 pub use shelf::{Replacement, Shelf, ShelfError, holders};

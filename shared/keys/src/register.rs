@@ -25,13 +25,9 @@ pub enum KeysError {
 /// A database without a register is one that nobody has wrapped anything in or one of before the register: then
 /// all given keys are taken for needed, until a rotation finds out.
 pub async fn admit(db: &Db, masters: &MasterKeys, now: i64) -> Result<(), KeysError> {
-    let registered = registered(&mut db.read_unscoped().await?).await?;
-    let given: Vec<KeyId> = masters.ids().collect();
-    if let Some(missing) = registered.iter().find(|id| !given.contains(id)) {
-        return Err(KeysError::Missing(*missing));
-    }
+    let registered = check(db, masters).await?;
     let new: Vec<KeyId> = match registered.as_slice() {
-        [] => given,
+        [] => masters.ids().collect(),
         registered if registered.contains(&masters.active()) => return Ok(()),
         _ => vec![masters.active()],
     };
@@ -43,6 +39,15 @@ pub async fn admit(db: &Db, masters: &MasterKeys, now: i64) -> Result<(), KeysEr
     })
     .await?;
     Ok(())
+}
+
+/// The keys of the register, if all of them were given. Enters none.
+pub async fn check(db: &Db, masters: &MasterKeys) -> Result<Vec<KeyId>, KeysError> {
+    let registered = registered(&mut db.read_unscoped().await?).await?;
+    match registered.iter().find(|id| masters.ids().all(|given| given != **id)) {
+        Some(missing) => Err(KeysError::Missing(*missing)),
+        None => Ok(registered),
+    }
 }
 
 /// To be called in the unit of work that stores a key wrapped under `id`: until it is committed, nobody can find out

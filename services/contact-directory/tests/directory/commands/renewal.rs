@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contact_directory::MIGRATIONS;
-use contact_directory::commands::Directory;
 use contact_directory::commands::consents::Saying;
 use contact_directory::commands::renewal::{Progress, Renewal, SETTLED_EVERYWHERE_AFTER};
+use contact_directory::commands::{Directory, LookupRate};
 use contact_directory::domain::order::{Order, OrderKey};
 use contact_directory::store::find::Wanted;
 use contact_directory::store::{KeyRing, StoreError, contacts, keys};
@@ -113,7 +113,7 @@ async fn a_renewal_under_way_and_killed_is_noticed_by_nobody(db: TestDb) {
     assert_eq!((numbers(&house).await, under(&house).await), (vec![2, 3], vec![3]));
 
     // A replica that starts now knows the new key alone.
-    let replica = house.replica(house.db.clone());
+    let replica = house.replica(house.db.clone()).with_lookup_rate(LookupRate::UNLIMITED);
     for (n, contact) in all.iter().enumerate() {
         for number in [phone(n), phone(200 + n)] {
             assert_eq!(found(&house, &replica, &number).await, [contact.id].into(), "{n}");

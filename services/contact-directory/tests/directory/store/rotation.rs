@@ -38,7 +38,8 @@ async fn opens(masters: &MasterKeys, db: &TestDb, of: &[(Scope, [u8; 32])]) {
 
 async fn stored(db: &TestDb) -> Vec<u8> {
     let sql = "SELECT wrapped FROM business_keys";
-    let rows = db.unbound().await.read_unscoped().await.unwrap().query(sql).scalars().await;
+    let mut tx = db.unbound().await.read_unscoped().await.unwrap();
+    let rows = tx.query(sql).scalars::<Vec<u8>>().await;
     rows.unwrap().concat()
 }
 
