@@ -132,3 +132,8 @@ attacks: rust ## The server under attack from loopback, with what it weighs mean
 mutate: rust ## Mutated requests at running servers: make mutate REQUESTS=1000000 SEED=1 DATABASE=postgres.
 	cargo build --locked --profile soak -p yinyom-tests --bin mutate
 	$(if $(SEED),SEED=$(SEED)) $(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/soak/mutate $(or $(REQUESTS),100000) $(DATABASE)
+
+# A plain test turns the same parsers over at random.
+.PHONY: fuzz
+fuzz: rust ## Each parser of what strangers write under libFuzzer: make fuzz SECONDS=60 TARGETS="phone token".
+	deploy/fuzz $(or $(SECONDS),60) $(TARGETS)
