@@ -28,6 +28,10 @@ const TIGHT: [&str; 6] = [
 
 /// Runs one attack beside an honest client, and says what it came to.
 async fn under<F: Future<Output = String>>(target: &Target, name: &str, attack: F) {
+    within(MOST, target, name, attack).await;
+}
+
+async fn within<F: Future<Output = String>>(most: usize, target: &Target, name: &str, attack: F) {
     target.forget_peak();
     let before = target.resident();
     let honest = target.honest();
@@ -42,7 +46,7 @@ async fn under<F: Future<Output = String>>(target: &Target, name: &str, attack: 
         mib(after)
     );
     assert!(served > 0);
-    assert!(peak.saturating_sub(before) < MOST, "{name}: from {before} to {peak} KiB");
+    assert!(peak.saturating_sub(before) < most, "{name}: from {before} to {peak} KiB");
 }
 
 async fn all(flags: &[&str], idle: (usize, usize), scale: usize) {
@@ -88,5 +92,6 @@ async fn long() {
     println!("room for all of ten thousand connections");
     let dir = tempfile::tempdir().unwrap();
     let target = Target::start(dir.path(), &["--max-connections=20000"]);
-    under(&target, "idle", waves::idle(&target, 9_500, 20_000)).await;
+    // Who allows for more pays for more.
+    within(2 * MOST, &target, "idle", waves::idle(&target, 9_500, 20_000)).await;
 }
