@@ -14,7 +14,7 @@ pub fn phone(data: &[u8]) {
             assert!(!holds_mask(&text), "a mask was taken: {text:?}");
             assert_eq!(Phone::parse(canonical).as_ref(), Ok(&phone), "{text:?}");
         }
-        Err(error) => says_nothing(&text, &format!("{error} {error:?}")),
+        Err(error) => holds_no_text(error),
     }
 }
 
@@ -31,15 +31,12 @@ pub fn email(data: &[u8]) {
             let louder = Email::parse(&canonical.to_ascii_uppercase());
             assert_eq!(louder.as_ref(), Ok(&email), "case tells people apart: {text:?}");
         }
-        Err(error) => says_nothing(&text, &format!("{error} {error:?}")),
+        Err(error) => holds_no_text(error),
     }
 }
 
-/// An error that holds what was written would take it into a log.
-fn says_nothing(text: &str, error: &str) {
-    let told = text.len() >= 8 && error.contains(text);
-    assert!(!told, "the error holds what was written: {error}");
-}
+/// An error that held what was written would take it into a log. What can be copied holds no text.
+fn holds_no_text(_: impl Copy) {}
 
 /// Whatever stands around it, a phone or an e-mail is found in a note.
 pub fn free_text(data: &[u8]) {

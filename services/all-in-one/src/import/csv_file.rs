@@ -99,3 +99,7 @@ fn io_error(error: csv::Error) -> FileError {
 #[cfg(test)]
 #[path = "csv_file_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "csv_fuzz_tests.rs"]
+mod fuzz;
