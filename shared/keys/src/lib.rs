@@ -21,4 +21,4 @@ mod shelf;
 
 pub use register::{KeysError, POSTGRES_TABLE, SQLITE_TABLE, admit, check, hold};
 pub use rotation::{Counts, Pace, Progress, count, rotate};
-pub use shelf::{Replacement, Shelf, ShelfError, holders};
+pub use shelf::{Page, Replacement, Shelf, ShelfError, holders};

@@ -182,13 +182,13 @@ impl<S: Shelf> Walk<'_, S> {
             let fresh = self.masters.wrap(&key, &aad).await?;
             replacements.push(Replacement { id, stale, fresh });
         }
-        let (shelf, active, now) = (self.shelf, self.masters.active(), self.now);
+        let (keeper, active, now) = (self.shelf, self.masters.active(), self.now);
         let replaced = self.db.write_unscoped::<_, DbError, _, _>(move |mut tx| async move {
             if let Some(scope) = scope {
                 tx.enter(scope);
             }
             hold(&mut tx, active, now).await?;
-            let replaced = shelf.replace(&mut tx, replacements).await?;
+            let replaced = keeper.replace(&mut tx, replacements).await?;
             tx.done(replaced)
         });
         Ok(replaced.await?)

@@ -22,6 +22,9 @@ pub enum ShelfError {
     Wrap(#[from] WrapError),
 }
 
+/// Keys as they are stored, by what they are told apart by.
+pub type Page<I> = Vec<(I, Vec<u8>)>;
+
 /// A table of wrapped keys: of one business at a time, or of none.
 pub trait Shelf: Copy + Send + Sync + 'static {
     /// What the keys of a business are told apart by.
@@ -48,7 +51,7 @@ pub trait Shelf: Copy + Send + Sync + 'static {
         tx: &mut Tx,
         after: Option<Self::Id>,
         most: i64,
-    ) -> impl Future<Output = Result<Vec<(Self::Id, Vec<u8>)>, DbError>> + Send;
+    ) -> impl Future<Output = Result<Page<Self::Id>, DbError>> + Send;
 
     /// What a key was wrapped with.
     fn aad(self, scope: Option<Scope>, id: Self::Id) -> Vec<u8>;
