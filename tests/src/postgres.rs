@@ -192,7 +192,9 @@ impl OwnPostgres {
 
     /// What `pg_dump` makes of `database`, for a superuser.
     pub fn dump(&self, database: &str) -> Vec<u8> {
-        let output = self.program("pg_dump").arg(self.url(database)).output().expect("pg_dump");
+        let mut dump = self.program("pg_dump");
+        dump.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), database]);
+        let output = dump.env("PGPASSWORD", &self.password).output().expect("pg_dump");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
