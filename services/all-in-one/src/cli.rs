@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use crate::import::ImportArgs;
 use crate::keys::KeysCommand;
+use crate::ledger::{CheckpointArgs, ExportLedgerArgs, LedgerArgs};
 use crate::report::ReportArgs;
 use crate::serve::ServeArgs;
 use crate::token::TokenArgs;
+use crate::verify::VerifyArgs;
 
 /// Yinyom, the consent backend of a CRM: three gRPC services with embedded SQLite, in one program.
 ///
@@ -48,6 +50,32 @@ pub enum Command {
         args: TokenArgs,
         #[command(flatten)]
         data: DataArgs,
+    },
+    /// Print the signed head of the ledger: keep it, to verify the ledger with later.
+    Checkpoint {
+        #[command(flatten)]
+        args: CheckpointArgs,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Print the public keys that sign the ledger: keep them where nobody who holds the database can write.
+    LedgerKeys {
+        #[command(flatten)]
+        args: LedgerArgs,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Write the records of the ledger to a file, to be verified.
+    ExportLedger {
+        #[command(flatten)]
+        args: Box<ExportLedgerArgs>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Verify an exported ledger offline. Exit status 2 if anything is wrong with it.
+    Verify {
+        #[command(flatten)]
+        args: VerifyArgs,
     },
     /// Rotate master keys, renew the keys of businesses, in a service's database.
     Keys {

@@ -5,6 +5,7 @@
 //!   their own API, and says where they are ([`welcome`], [`facts`]).
 //! - [`import`], [`report`]: clients like any other, for the services of this or another machine.
 //! - [`keys`]: rotation of keys in a service's database.
+//! - [`ledger`], [`verify`]: what a company keeps of its ledger, and verifies offline.
 //! - [`token`]: a token for whoever needs one while trying things out.
 //! - `settings`, `directory`, `manager`: one service alone, by its own configuration, as in
 //!   production.
@@ -20,6 +21,7 @@ mod demo;
 mod facts;
 mod import;
 mod keys;
+mod ledger;
 #[cfg(test)]
 mod limits_table;
 mod report;
@@ -27,6 +29,7 @@ mod serve;
 mod services;
 mod session;
 mod token;
+mod verify;
 mod welcome;
 
 use std::error::Error;
@@ -54,6 +57,19 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             say(&format!("{}\n", token::run(&args, &data.data_dir)?));
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Checkpoint { args, data }) => {
+            say(&ledger::checkpoint(&args, &data.data_dir).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::LedgerKeys { args, data }) => {
+            say(&ledger::keys(&args, &data.data_dir).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::ExportLedger { args, data }) => {
+            say(&ledger::export(&args, &data.data_dir).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Verify { args }) => Ok(verify::run(&args)?),
         Some(Command::Keys { command }) => keys::run(*command).await,
         Some(Command::Settings { config }) => Ok(config.run().await),
         Some(Command::Directory { config }) => Ok(config.run().await),

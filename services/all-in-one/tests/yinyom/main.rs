@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod import;
+mod ledger;
 mod program;
 mod serve;
