@@ -137,3 +137,7 @@ mutate: rust ## Mutated requests at running servers: make mutate REQUESTS=100000
 .PHONY: fuzz
 fuzz: rust ## Each parser of what strangers write under libFuzzer: make fuzz SECONDS=60 TARGETS="phone token".
 	deploy/fuzz $(or $(SECONDS),60) $(TARGETS)
+
+.PHONY: tamper
+tamper: rust ## Crimes at the ledger's table, each to be found and named: make tamper CASES=10000 SEED=1.
+	cargo run --locked -p yinyom-tests --bin tamper -- $(or $(CASES),10000) $(SEED)

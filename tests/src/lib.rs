@@ -21,6 +21,7 @@ pub mod mutated;
 pub mod proxy;
 pub mod raw;
 mod small_disk;
+pub mod tamper;
 mod things;
 pub mod wild;
 pub mod writer;
