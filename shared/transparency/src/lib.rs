@@ -15,7 +15,8 @@
 //! Leaves are in the ledger anyway. Of the nodes above them each fourth level is stored ([`STORED_LEVELS`]), a node when
 //! it is complete: one row for 15 leaves, where every node would be one for each leaf. Those in between are hashed again,
 //! at most 15 hashes from at most 16 rows. Tiles of 256 hashes, as in `tlog-tiles`, would be one row for 255 leaves, but
-//! a proof would read some 750 leaves of a ledger that is not made of tiles; here it reads some 90 rows by their keys.
+//! a proof would read some 750 leaves of a ledger that is not made of tiles; here it reads some 110 rows by their keys,
+//! of ten million.
 //!
 //! # Why own code
 //! The crates that know RFC 6962 keep the whole tree in memory or bring a storage of their own, and those for signed

@@ -99,7 +99,7 @@ impl Api {
         let (business, earlier, size) = proofs::consistency(body)?;
         let found =
             commands::consistency(&self.manager, call.caller(), business, earlier, size).await?;
-        Ok(proofs::consistent(found))
+        Ok(proofs::consistent(&found))
     }
 
     async fn ledger_keys(

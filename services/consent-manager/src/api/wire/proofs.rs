@@ -76,8 +76,8 @@ pub(in crate::api) fn included((leaf, proof): (Hash, Proof)) -> pb::GetInclusion
 }
 
 /// That the ledger begins with what it was.
-pub(in crate::api) fn consistent(proof: Proof) -> pb::GetConsistencyProofResponse {
-    pb::GetConsistencyProofResponse { hashes: hashes(&proof), tree_size: count(proof.size) }
+pub(in crate::api) fn consistent(proof: &Proof) -> pb::GetConsistencyProofResponse {
+    pb::GetConsistencyProofResponse { hashes: hashes(proof), tree_size: count(proof.size) }
 }
 
 fn hashes(proof: &Proof) -> Vec<Vec<u8>> {
