@@ -4,6 +4,8 @@
 //! Whatever comes, the servers must refuse it as the caller's fault: no panic, no `INTERNAL`, no `UNKNOWN`, and no word
 //! of what was stored or sent in an error or in a log.
 
+#![allow(clippy::large_futures, reason = "a house is founded now and then")]
+
 mod bytes;
 mod call;
 mod logs;
@@ -52,7 +54,9 @@ impl Report {
     fn add(&mut self, other: Self) {
         for (method, codes) in other.by_method {
             let of = self.by_method.entry(method).or_default();
-            codes.into_iter().for_each(|(code, times)| *of.entry(code).or_default() += times);
+            for (code, times) in codes {
+                *of.entry(code).or_default() += times;
+            }
         }
         for (why, times) in other.unanswered {
             *self.unanswered.entry(why).or_default() += times;
@@ -102,7 +106,9 @@ impl Report {
         let mut lines = Vec::new();
         let mut all: BTreeMap<i32, u64> = BTreeMap::new();
         for (method, codes) in &self.by_method {
-            codes.iter().for_each(|(code, times)| *all.entry(*code).or_default() += times);
+            for (code, times) in codes {
+                *all.entry(*code).or_default() += times;
+            }
             lines.push(format!("  {method}: {}", counts(codes)));
         }
         lines.insert(0, format!("{} answers: {}", self.answered(), counts(&all)));
@@ -176,7 +182,7 @@ async fn send(
     };
     while take(&of_this) && take(&left) {
         let sent = sender.next();
-        let answer = tokio::time::timeout(Duration::from_secs(60), line.call(&sent)).await;
+        let answer = tokio::time::timeout(Duration::from_mins(1), line.call(&sent)).await;
         match answer {
             Ok(heard) => report.hear(&sent, heard),
             Err(_) => report.wrong.push(format!("no answer in a minute: {sent:?}")),

@@ -81,8 +81,9 @@ impl Wild<'_, '_> {
         let narrows = is_question(self.method) && field.name() != "parent";
         match (field.parent_message().name(), field.name()) {
             ("SetContactConsentsRequest" | "WithdrawConsentRequest", "lead" | "account") => 4,
-            ("Contact", "consents") | (_, "create_time" | "update_time" | "stage") => 2,
-            ("ContactPoint", "visibility" | "reason" | "consent_state") => 2,
+            ("Contact", "consents")
+            | ("ContactPoint", "visibility" | "reason" | "consent_state")
+            | (_, "create_time" | "update_time" | "stage") => 2,
             ("ContactPoint", "id") if self.method.name() != "UpdateContact" => 2,
             ("ContactPoint", "id") | (_, "external_id" | "order_by" | "page_size") => 35,
             ("Lead", "account") | (_, "page_token") => 3,
@@ -107,10 +108,10 @@ impl Wild<'_, '_> {
             Kind::Double => Value::F64(self.number().into()),
             Kind::Float => Value::F32(1.0),
             Kind::Message(of) => Value::Message(match of.full_name() {
-                "google.protobuf.Timestamp" => self.same(&of, &self.moment(field.name())),
+                "google.protobuf.Timestamp" => Self::same(&of, &self.moment(field.name())),
                 "google.protobuf.FieldMask" => {
                     let mask = self.mask();
-                    self.same(&of, &mask)
+                    Self::same(&of, &mask)
                 }
                 _ => {
                     let mut inner = DynamicMessage::new(of);
@@ -121,11 +122,7 @@ impl Wild<'_, '_> {
         }
     }
 
-    fn same(
-        &self,
-        of: &prost_reflect::MessageDescriptor,
-        message: &impl Message,
-    ) -> DynamicMessage {
+    fn same(of: &prost_reflect::MessageDescriptor, message: &impl Message) -> DynamicMessage {
         DynamicMessage::decode(of.clone(), &message.encode_to_vec()[..]).expect("the same message")
     }
 

@@ -1,5 +1,7 @@
 //! The short form of `make mutate`.
 
+#![allow(clippy::large_futures)]
+
 use yinyom_tests::mutated::{self, Logs};
 use yinyom_tests::{Database, Plan};
 
@@ -18,5 +20,8 @@ async fn whatever_comes_is_refused_as_the_callers_fault_and_says_nothing_of_anyb
     assert_eq!(wrong, Vec::<String>::new());
     let methods = yinyom_tests::ask::methods();
     let never = methods.iter().filter(|method| !report.by_method.contains_key(method.name()));
-    assert_eq!(never.map(|method| method.name()).collect::<Vec<_>>(), Vec::<&str>::new());
+    assert_eq!(
+        never.map(prost_reflect::MethodDescriptor::name).collect::<Vec<_>>(),
+        Vec::<&str>::new()
+    );
 }

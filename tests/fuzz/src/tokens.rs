@@ -64,7 +64,7 @@ pub fn claims(data: &[u8]) {
     let house = &*HOUSE;
     let Ok(claims) = serde_json::from_slice::<Value>(data) else { return };
     let Ok(token) = encode(&house.header, &claims, &house.key) else { return };
-    let Ok(taken) = house.verifier.verify(&token) else { return };
+    let Ok(caller) = house.verifier.verify(&token) else { return };
     assert_eq!(claims["iss"], ISSUER);
     let audience = &claims["aud"];
     let several = audience.as_array().is_some_and(|all| all.iter().any(|one| one == AUDIENCE));
@@ -75,9 +75,9 @@ pub fn claims(data: &[u8]) {
         from.is_null() || from.as_i64().is_some_and(|from| from < house.now + 7_200),
         "{claims}"
     );
-    assert_eq!(claims["sub"].as_str(), Some(&*taken.subject));
-    assert!(!taken.subject.is_empty());
-    let business = taken.business.map(|business| business.to_string());
+    assert_eq!(claims["sub"].as_str(), Some(&*caller.subject));
+    assert!(!caller.subject.is_empty());
+    let business = caller.business.map(|business| business.to_string());
     assert_eq!(claims["biz"].as_str(), business.as_deref());
 }
 

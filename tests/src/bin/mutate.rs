@@ -1,9 +1,11 @@
 //! Mutated requests at running servers: `mutate [REQUESTS] [postgres]`, `SEED` says which. Exits with 1 if one of them
 //! made a panic, an `INTERNAL`, or a word of somebody's data in an error or a log.
 
-use std::process::ExitCode;
-use std::time::Instant;
+#![allow(clippy::large_futures, reason = "once")]
 
+use std::process::ExitCode;
+
+use yinyom_kernel::{Clock, SystemClock};
 use yinyom_tests::mutated::{self, Logs};
 use yinyom_tests::{Database, Plan};
 
@@ -16,10 +18,10 @@ async fn main() -> ExitCode {
     let seed = seed.unwrap_or_else(rand::random);
     println!("{requests} requests, SEED={seed}");
     let logs = Logs::listen("info");
-    let start = Instant::now();
+    let start = SystemClock.since_boot();
     let plan = Plan::on(if postgres { Database::Postgres } else { Database::Sqlite });
     let report = mutated::run(plan, requests, seed).await;
-    let seconds = start.elapsed().as_secs().max(1);
+    let seconds = (SystemClock.since_boot().saturating_sub(start)).as_secs().max(1);
     println!("{}", report.table());
     println!("{} answers a second", report.answered() / seconds);
     let (lines, wrong_lines) = logs.heard();

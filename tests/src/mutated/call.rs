@@ -39,7 +39,7 @@ impl Line {
     pub fn to(house: &House) -> Self {
         let client = || Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         let replicas = [&house.of_settings[0], &house.directories[0], &house.managers[0]];
-        Self { to: replicas.map(|replica| replica.endpoint()), clients: [(); 3].map(|()| client()) }
+        Self { to: replicas.map(crate::Replica::endpoint), clients: [(); 3].map(|()| client()) }
     }
 
     pub async fn call(&self, sent: &Sent) -> Heard {
@@ -69,9 +69,8 @@ impl Line {
             return Heard::Http(status);
         }
         let (head, body) = answer.into_parts();
-        let body = match http_body_util::Limited::new(body, MOST).collect().await {
-            Ok(body) => body,
-            Err(_) => return Heard::Broken("cut off".to_owned()),
+        let Ok(body) = http_body_util::Limited::new(body, MOST).collect().await else {
+            return Heard::Broken("cut off".to_owned());
         };
         let trailers = body.trailers().cloned().unwrap_or_default();
         let code = [&head.headers, &trailers]
@@ -96,7 +95,9 @@ fn told(headers: &HeaderMap) -> String {
         } else {
             value.as_bytes().to_vec()
         };
-        told.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(&value)));
+        for part in [name.as_str(), ": ", &String::from_utf8_lossy(&value), "\n"] {
+            told.push_str(part);
+        }
     }
     told
 }

@@ -27,7 +27,9 @@ impl Counts {
     pub fn add(&mut self, other: Self) {
         for (method, codes) in other.0 {
             let of = self.0.entry(method).or_default();
-            codes.into_iter().for_each(|(code, times)| *of.entry(code).or_default() += times);
+            for (code, times) in codes {
+                *of.entry(code).or_default() += times;
+            }
         }
     }
 
@@ -207,7 +209,8 @@ impl<'a> Pair<'a> {
     async fn ask(&mut self, both: Both, counts: &mut Counts) -> Result<(), (String, String)> {
         let bytes = both.requests.each_ref().map(Message::encode_to_vec);
         let [one, other] = &mut self.sides;
-        (one.page_token.clear(), other.page_token.clear());
+        one.page_token.clear();
+        other.page_token.clear();
         let channel = &self.house.channel;
         let heard: [Answer; 2] = [
             one.ask(channel, &both.method, &bytes[0]).await,

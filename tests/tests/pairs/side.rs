@@ -136,7 +136,7 @@ impl Side {
                 return;
             }
         }
-        if before.last().is_some_and(|byte| *byte == ID as u8) {
+        if before.last().is_some_and(|byte| usize::from(*byte) == ID) {
             self.points.push(id.to_owned());
         }
     }
