@@ -178,13 +178,15 @@ mod tests {
         let path = dir.path().join("data");
         let data = DataDir::open(&path).unwrap();
         data.masters().unwrap();
+        assert!(data.notary().unwrap().1, "made just now");
         let clock: SharedClock = Arc::new(SystemClock);
         let jwks = issuer(&path, Arc::clone(&clock)).unwrap().jwks().unwrap();
         let keys: Vec<PathBuf> =
             fs::read_dir(path.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(keys.len(), 4);
+        assert_eq!(keys.len(), 5);
         let before: Vec<Vec<u8>> = keys.iter().map(|key| fs::read(key).unwrap()).collect();
         data.masters().unwrap();
+        assert!(!data.notary().unwrap().1);
         assert_eq!(issuer(&path, clock).unwrap().jwks().unwrap(), jwks);
         assert_eq!(before, keys.iter().map(|key| fs::read(key).unwrap()).collect::<Vec<_>>());
         assert!(keys.iter().all(|key| mode(key) == 0o600));
