@@ -107,8 +107,8 @@ async fn rotated_while_everybody_works_on(database: Database) {
     let after = each(|(old, new)| MasterKeys::new(new.clone(), vec![old.clone()]));
     let alone = each(|(_, new)| MasterKeys::new(new.clone(), Vec::new()));
 
-    let house = House::build(Plan { masters: before, ..Plan::on_own(own()) }).await;
-    let business = house.found().await;
+    let house = Box::pin(House::build(Plan { masters: before, ..Plan::on_own(own()) })).await;
+    let business = Box::pin(house.found()).await;
     let mut names = Vec::new();
     for n in 0..BEFORE {
         names.push(contact(&business, n).await);
@@ -159,14 +159,17 @@ async fn rotated_while_everybody_works_on(database: Database) {
     house.close().await;
 
     let counts = count(&dbs[2], Subjects).await.unwrap();
-    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(keys[2].1.id(), names.len() as i64)]);
+    assert_eq!(
+        counts.into_iter().collect::<Vec<_>>(),
+        [(keys[2].1.id(), i64::try_from(names.len()).unwrap())]
+    );
     let rows = wrapped(&dbs).await;
     for (at, (old, new)) in keys.iter().enumerate() {
         assert!(!rows.windows(8).any(|bytes| bytes == old.id().bytes()), "{at}");
         let forgot = admit(&dbs[at], &MasterKeys::new(old.clone(), Vec::new()), 0).await;
         assert!(matches!(forgot, Err(KeysError::Missing(id)) if id == new.id()));
     }
-    let house = House::build(Plan { masters: alone, ..Plan::on_own(own()) }).await;
+    let house = Box::pin(House::build(Plan { masters: alone, ..Plan::on_own(own()) })).await;
     let owner = house.member(id, owner);
     for (n, name) in names.iter().enumerate() {
         seen(&owner, &parent, n, name).await;
@@ -177,10 +180,10 @@ async fn rotated_while_everybody_works_on(database: Database) {
 
 #[tokio::test]
 async fn master_keys_are_rotated_while_everybody_works_on_sqlite() {
-    rotated_while_everybody_works_on(Database::Sqlite).await;
+    Box::pin(rotated_while_everybody_works_on(Database::Sqlite)).await;
 }
 
 #[tokio::test]
 async fn master_keys_are_rotated_while_everybody_works_on_postgres() {
-    rotated_while_everybody_works_on(Database::Postgres).await;
+    Box::pin(rotated_while_everybody_works_on(Database::Postgres)).await;
 }

@@ -34,8 +34,8 @@ use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
 use crate::client::CallError;
 use crate::session::{Session, SessionArgs, SessionError};
 use progress::{Progress, rate};
-pub use tally::grouped;
 use tally::Tally;
+pub use tally::grouped;
 use work::Work;
 
 /// Some rows were rejected, and all others taken.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use yinyom_db::{Db, DbConfig, DbError};
 use yinyom_kernel::{BusinessId, Clock, Name, Scope, SystemClock, from_micros};
 use yinyom_keys::{Counts, Pace, Shelf, ShelfError, check};
-use yinyom_privacy::MasterKeys;
+use yinyom_privacy::{KeyId, MasterKeys};
 use yinyom_process::KeyArgs;
 
 use crate::import::grouped;
@@ -191,13 +191,11 @@ impl Opened {
     }
 
     fn table(&self, counts: &Counts) -> String {
-        let mut table = String::new();
-        for (id, keys) in counts {
+        let row = |(id, keys): (&KeyId, &i64)| {
             let what = if *id == self.masters.active() { "the master key" } else { "another one" };
-            let keys = grouped(keys.unsigned_abs());
-            table.push_str(&format!("{id}  {keys:>12} keys  {what}\n"));
-        }
-        table
+            format!("{id}  {:>12} keys  {what}\n", grouped(keys.unsigned_abs()))
+        };
+        counts.iter().map(row).collect::<Vec<_>>().concat()
     }
 
     async fn rotate(&self, pace: &PaceArgs, counts: Counts) -> Result<bool, ShelfError> {
@@ -214,7 +212,7 @@ impl Opened {
 
     async fn wrap(
         &self,
-        shelf: impl Shelf,
+        keys: impl Shelf,
         pace: &PaceArgs,
         counts: Counts,
     ) -> Result<bool, ShelfError> {
@@ -222,9 +220,8 @@ impl Opened {
         let pace = Pace { batch: pace.keys_batch.into(), batches: pace.keys_batches };
         let mut line = Line::start("keys wrapped", total);
         let told = |progress: yinyom_keys::Progress| line.tell(progress.wrapped, progress.finished);
-        let progress =
-            yinyom_keys::rotate(&self.db, &self.masters, shelf, pace, now(), told).await?;
-        Ok(progress.finished)
+        let end = yinyom_keys::rotate(&self.db, &self.masters, keys, pace, now(), told).await?;
+        Ok(end.finished)
     }
 
     async fn renew(

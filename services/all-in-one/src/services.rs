@@ -257,8 +257,9 @@ impl Wiring<'_> {
 }
 
 /// Whoever presses Ctrl-C waits for less than whoever rolls a cluster.
-fn draining_soon(config: ServerConfig) -> ServerConfig {
-    ServerConfig { drain_limit: DRAIN_LIMIT, ..config }
+fn draining_soon(mut config: ServerConfig) -> ServerConfig {
+    config.drain_limit = DRAIN_LIMIT;
+    config
 }
 
 /// The port is bound already, so the first call waits until somebody serves there.

@@ -60,13 +60,13 @@ impl Canary {
         texts.extend(self.words.iter().flat_map(|word| [(*word).to_owned(), word.to_lowercase()]));
         texts.push(self.digits.to_owned());
         for text in &texts {
-            let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let hex = hex::encode(text);
             needles.push((format!("{text} in hex"), hex.into_bytes()));
             for (lead, engine) in
                 [0, 1, 2].into_iter().flat_map(|n| [(n, &STANDARD_NO_PAD), (n, &URL_SAFE_NO_PAD)])
             {
                 let needle = inner(
-                    engine.encode([&[0; 2][..lead], text.as_bytes()].concat()),
+                    &engine.encode([&[0; 2][..lead], text.as_bytes()].concat()),
                     lead,
                     text.len(),
                 );
@@ -86,7 +86,7 @@ impl Canary {
 }
 
 /// The characters of an encoding that what stands around the text has no part in.
-fn inner(encoded: String, lead: usize, length: usize) -> String {
+fn inner(encoded: &str, lead: usize, length: usize) -> String {
     let begin = [0, 2, 3][lead];
     let whole = (lead + length) * 8 / 6;
     encoded[begin..whole].to_owned()
@@ -132,7 +132,7 @@ fn search(bytes: &[u8], needles: &[(String, Vec<u8>)]) -> BTreeSet<String> {
         if i == 0 || by_pair[pair].is_empty() {
             continue;
         }
-        for &(ref name, ref needle) in by_pair[pair].iter().map(|&of| &needles[of]) {
+        for (name, needle) in by_pair[pair].iter().map(|&of| &needles[of]) {
             if bytes[i - 1..].starts_with(needle) {
                 found.insert(name.clone());
             }
@@ -155,7 +155,7 @@ fn every_spelling_is_found() {
                 assert!(!canary.found_in(&around(coded.as_bytes())).is_empty(), "{coded}");
             }
         }
-        let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+        let hex = hex::encode_upper(text);
         assert!(!canary.found_in(&around(hex.as_bytes())).is_empty(), "{hex}");
         assert!(Canary::PLANTED.found_in(&around(text.as_bytes())).is_empty(), "{text}");
     }

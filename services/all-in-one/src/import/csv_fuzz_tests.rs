@@ -71,7 +71,9 @@ fn file(rows: &[Vec<String>], delimiter: u8, crlf: bool, mark: bool, quote: bool
         .quote_style(if quote { QuoteStyle::Always } else { QuoteStyle::Necessary })
         .from_writer(&mut bytes);
     writer.write_record(HEADERS).unwrap();
-    rows.iter().for_each(|row| writer.write_record(row).unwrap());
+    for row in rows {
+        writer.write_record(row).unwrap();
+    }
     drop(writer);
     bytes
 }

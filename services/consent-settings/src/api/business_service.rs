@@ -42,7 +42,7 @@ impl Api {
         call: &Call,
         body: pb::ListBusinessesRequest,
     ) -> Result<pb::ListBusinessesResponse, CommandError> {
-        let asked = wire::one(|wrong| wire::page(wrong, &call, body.page_size, body.page_token))?;
+        let asked = wire::one(|wrong| wire::page(wrong, call, body.page_size, body.page_token))?;
         let page = self.commands.businesses(call.caller(), &asked).await?;
         Ok(pb::ListBusinessesResponse {
             businesses: page.items.into_iter().map(Into::into).collect(),
@@ -89,7 +89,7 @@ impl Api {
     ) -> Result<pb::ListMembersResponse, CommandError> {
         let (business, asked) = wire::one(|wrong| {
             let business = wire::business(wrong, "parent", &body.parent);
-            business.zip(wire::page(wrong, &call, body.page_size, body.page_token))
+            business.zip(wire::page(wrong, call, body.page_size, body.page_token))
         })?;
         let page = self.commands.members(call.caller(), business, &asked).await?;
         Ok(pb::ListMembersResponse {

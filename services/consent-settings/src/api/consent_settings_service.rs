@@ -40,7 +40,7 @@ impl Api {
     ) -> Result<pb::ListViewersResponse, CommandError> {
         let (business, asked) = wire::one(|wrong| {
             let business = wire::business(wrong, "parent", &body.parent);
-            business.zip(wire::page(wrong, &call, body.page_size, body.page_token))
+            business.zip(wire::page(wrong, call, body.page_size, body.page_token))
         })?;
         let page = self.commands.viewers(call.caller(), business, &asked).await?;
         Ok(pb::ListViewersResponse {

@@ -23,7 +23,7 @@ pub fn refuse_lift(
     if channels.is_empty() {
         return Ok(());
     }
-    Err(refused(&actor, Refusal::CannotLiftOwnMask { channels }))
+    Err(refused(actor, Refusal::CannotLiftOwnMask { channels }))
 }
 
 /// Refuses to touch the points of a contact of which the actor sees at least one masked. For point edits,
@@ -36,11 +36,11 @@ pub fn refuse_masked(
 ) -> Result<(), Refusal> {
     let sights = actor.sights(consents, now);
     let masked = has_address.iter().any(|(channel, has)| *has && !sights.get(channel).visible);
-    if masked { Err(refused(actor, Refusal::ContactPointMasked)) } else { Ok(()) }
+    if masked { Err(refused(*actor, Refusal::ContactPointMasked)) } else { Ok(()) }
 }
 
 /// While the rules cannot be had, nobody knows whether the actor may: that is said, so that they ask again.
-fn refused(actor: &View, refusal: Refusal) -> Refusal {
+fn refused(actor: View, refusal: Refusal) -> Refusal {
     match actor.viewer() {
         Viewer::Presumed | Viewer::Unknown => Refusal::PolicyUnavailable,
         _ => refusal,

@@ -71,9 +71,9 @@ async fn after_a_rotation_the_new_key_alone_opens_everything(db: TestDb) {
     assert!(last.finished);
     assert_eq!(count(&db, KeyTable).await.unwrap(), [(new.id(), 60)].into());
     opens(&MasterKeys::new(new, Vec::new()), &db, &all).await;
-    let lost = KeyRing::new(Arc::new(MasterKeys::new(old.clone(), Vec::new())));
+    let forgotten = KeyRing::new(Arc::new(MasterKeys::new(old.clone(), Vec::new())));
     for (scope, _) in &all {
-        let opened = lost.of(&db, *scope, 0).await;
+        let opened = forgotten.of(&db, *scope, 0).await;
         let unknown = WrapError::Sealed(OpenError::UnknownKey(after.active()));
         assert_eq!(opened.unwrap_err().to_string(), unknown.to_string());
     }
