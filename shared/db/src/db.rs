@@ -354,8 +354,7 @@ impl Db {
         matches!(self.0.pools, Pools::Postgres { .. })
     }
 
-    /// Waits for what is under way and closes all connections. Later work is refused. A server that
-    /// says nothing keeps nobody from going.
+    /// Waits for what is under way, though not for a silent server, and refuses all later work.
     pub async fn close(&self) {
         self.0.changes.close();
         match &self.0.pools {
