@@ -88,7 +88,7 @@ def test_nothing_else_is_answered_without_a_valid_token(house, port, token):
     assert methods
     for path in methods:
         short = path.replace(f"yinyom.{name}.v1.", f"{name}.")
-        streaming = service.method(path).client_streaming
+        streaming = service.method(path).server_streaming
         with pytest.raises(Refused) as refused:
             caller.stream(short, {}) if streaming else caller(short)
         assert refused.value.code == grpc.StatusCode.UNAUTHENTICATED, path

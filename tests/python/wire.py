@@ -106,10 +106,11 @@ class Caller:
             raise Refused(error) from None
 
     def stream(self, path, *requests):
-        """Calls a method that streams both ways. All answers."""
+        """Calls a method that streams its answers, and perhaps its requests. All answers."""
         service, path = self._find(path)
         messages = [service.request(path, fields) for fields in requests]
-        call = service.stub(path)(iter(messages), metadata=self._metadata, timeout=CALL_SECONDS)
+        asked = iter(messages) if service.method(path).client_streaming else messages[0]
+        call = service.stub(path)(asked, metadata=self._metadata, timeout=CALL_SECONDS)
         try:
             return list(call)
         except grpc.RpcError as error:
