@@ -44,8 +44,7 @@ macro_rules! seeds {
     )+};
 }
 
-// Two hundred in all, a hundred of each pair.
-seeds!(a: 1, b: 51);
+seeds!(a: 1, b: 51, c: 101, d: 151);
 
 #[test]
 fn without_the_wait_for_leases_something_is_revealed() {
