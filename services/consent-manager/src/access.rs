@@ -32,6 +32,8 @@ pub const ACCESS: &[Access] = &[
     Access { rpc: "/yinyom.manager.v1.ProofService/ExportLedger", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentSummary", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentTrend", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentBreakdown", ..READ },
+    Access { rpc: "/yinyom.manager.v1.WatchService/WatchConsentChanges", ..READ },
 ];
 
 #[cfg(test)]
@@ -40,7 +42,7 @@ mod tests {
 
     #[test]
     fn every_rpc_says_who_may_call_it() {
-        let services = ["AuditService", "LedgerService", "ProofService", "ReportService"]
+        let services = ["AuditService", "LedgerService", "ProofService", "ReportService", "WatchService"]
             .map(|service| format!("yinyom.manager.v1.{service}"));
         let services = services.each_ref().map(String::as_str);
         let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);

@@ -5,6 +5,7 @@ mod ledger;
 mod pages;
 mod proofs;
 mod reports;
+mod watch;
 mod wire;
 
 use std::sync::Arc;

@@ -13,11 +13,12 @@ use yinyom_proto::manager::v1::audit_service_server::AuditServiceServer;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
 use yinyom_proto::manager::v1::proof_service_server::ProofServiceServer;
 use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
+use yinyom_proto::manager::v1::watch_service_server::WatchServiceServer;
 use yinyom_rpc::{Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::api::Api;
 use crate::commands::{Manager, sign_earlier};
-use crate::{ACCESS, Notary};
+use crate::{ACCESS, Feeds, Notary};
 
 /// The schema's history.
 pub static MIGRATIONS: Migrations = Migrations {
@@ -70,18 +71,20 @@ impl App {
             masters: Arc::new(parts.masters),
             notary: parts.notary,
             clock: parts.clock,
+            feeds: Feeds::default(),
         };
         admit(&manager.db, &manager.masters, manager.clock.now().as_microsecond()).await?;
         let sealer = manager.masters.sealer("yinyom manager page tokens").await?;
         let api = Api::new(manager.clone(), sealer);
         let sized = parts.server.clone();
-        let (a, b, c) = (Arc::clone(&api), Arc::clone(&api), Arc::clone(&api));
+        let [a, b, c, d] = [(); 4].map(|()| Arc::clone(&api));
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
                 .add_service(with_message_limits!(AuditServiceServer::from_arc(a), sized))
                 .add_service(with_message_limits!(LedgerServiceServer::from_arc(b), sized))
                 .add_service(with_message_limits!(ProofServiceServer::from_arc(c), sized))
-                .add_service(with_message_limits!(ReportServiceServer::from_arc(api), sized));
+                .add_service(with_message_limits!(ReportServiceServer::from_arc(d), sized))
+                .add_service(with_message_limits!(WatchServiceServer::from_arc(api), sized));
         Ok(Self { manager, sign_earlier: parts.sign_earlier, server })
     }
 

@@ -12,6 +12,7 @@ mod reading;
 mod record;
 mod reports;
 mod sign_earlier;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use yinyom_policy::Policies;
 use yinyom_privacy::MasterKeys;
 
 use crate::domain::TrendError;
+use crate::feed::{Feeds, TooManyWatches};
 use crate::notary::Notary;
 use crate::store::StoreError;
 
@@ -34,6 +36,7 @@ pub use reading::Reading;
 pub use record::record;
 pub use reports::{summary, trend};
 pub use sign_earlier::sign_earlier;
+pub use watch::{Place, Start, Wanted, Watch};
 
 /// What the use cases work with. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +48,8 @@ pub struct Manager {
     /// Signs the ledger.
     pub notary: Arc<Notary>,
     pub clock: SharedClock,
+    /// Hear what the ledgers take.
+    pub feeds: Feeds,
 }
 
 /// The manager does not do what was asked.
@@ -58,6 +63,8 @@ pub enum Refused {
     /// The role cannot be known now.
     #[error("no live policy lease")]
     PolicyUnavailable,
+    #[error(transparent)]
+    Watches(#[from] TooManyWatches),
     #[error(transparent)]
     Trend(#[from] TrendError),
     /// Something is asked for that the ledger does not have.
@@ -79,6 +86,7 @@ impl Fault for Refused {
             Self::NotFound(fault) => fault.code(),
             Self::LedgerReadersOnly => Code::PermissionDenied,
             Self::PolicyUnavailable => Code::Unavailable,
+            Self::Watches(fault) => fault.code(),
             Self::Trend(fault) => fault.code(),
             Self::Input(fault) => fault.code(),
             Self::Store(fault) => fault.code(),
@@ -90,6 +98,7 @@ impl Fault for Refused {
             Self::NotFound(fault) => fault.reason(),
             Self::LedgerReadersOnly => "LEDGER_READERS_ONLY",
             Self::PolicyUnavailable => "POLICY_UNAVAILABLE",
+            Self::Watches(fault) => fault.reason(),
             Self::Trend(fault) => fault.reason(),
             Self::Input(fault) => fault.reason(),
             Self::Store(fault) => fault.reason(),
@@ -107,6 +116,7 @@ impl Fault for Refused {
                 "Your role cannot be checked at the moment. Please try again shortly.",
                 "ไม่สามารถตรวจสอบสิทธิ์ของคุณได้ในขณะนี้ กรุณาลองใหม่ในอีกสักครู่",
             ),
+            Self::Watches(fault) => fault.text(),
             Self::Trend(fault) => fault.text(),
             Self::Input(fault) => fault.text(),
             Self::Store(fault) => fault.text(),
@@ -124,6 +134,7 @@ impl Fault for Refused {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::PolicyUnavailable => Some(Duration::from_secs(1)),
+            Self::Watches(fault) => fault.retry_after(),
             Self::Store(fault) => fault.retry_after(),
             _ => None,
         }

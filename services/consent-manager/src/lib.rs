@@ -34,10 +34,12 @@ mod app;
 pub mod commands;
 mod config;
 pub mod domain;
+mod feed;
 mod notary;
 pub mod store;
 
 pub use access::ACCESS;
 pub use app::{App, MIGRATIONS, Parts, StartError};
 pub use config::{Config, LedgerArgs};
+pub use feed::Feeds;
 pub use notary::Notary;

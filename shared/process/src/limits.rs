@@ -139,6 +139,12 @@ pub struct LimitArgs {
         default_value_t = to_u32(CallLimits::default().import_rows),
         value_parser = value_parser!(u32).range(1..=i64::from(to_u32(CallLimits::default().import_rows))))]
     pub max_import_rows: u32,
+
+    /// Watches of ledgers under way at a time; of one business, a quarter of them
+    #[arg(long, env = "YINYOM_MAX_WATCHES", value_name = "NUMBER",
+        default_value_t = to_u32(CallLimits::default().watches),
+        value_parser = value_parser!(u32).range(1..=100_000))]
+    pub max_watches: u32,
 }
 
 impl LimitArgs {
@@ -176,6 +182,7 @@ impl LimitArgs {
                 page_size: self.max_page_size,
                 batch: to_usize(self.max_batch),
                 import_rows: to_usize(self.max_import_rows),
+                watches: to_usize(self.max_watches),
             },
             ..ServerConfig::default()
         }

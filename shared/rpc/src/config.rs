@@ -58,11 +58,13 @@ pub struct CallLimits {
     pub batch: usize,
     /// Rows of an import's batch.
     pub import_rows: usize,
+    /// Watches under way at a time; of one business, a quarter of them.
+    pub watches: usize,
 }
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { page_size: yinyom_kernel::MAX_PAGE_SIZE, batch: 1_000, import_rows: 500 }
+        Self { page_size: yinyom_kernel::MAX_PAGE_SIZE, batch: 1_000, import_rows: 500, watches: 256 }
     }
 }
 

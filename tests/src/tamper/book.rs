@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consent_manager::Notary;
+use consent_manager::{Feeds, Notary};
 use consent_manager::commands::{Manager, record};
 use consent_manager::domain::{Outcome, Stream, Submission};
 use consent_manager::store::heads;
@@ -46,6 +46,7 @@ impl Book {
             masters: Arc::new(MasterKeys::new(MasterKey::generate(), Vec::new())),
             notary: Arc::new(Notary::new(key, None, "yinyom.test".parse().unwrap())),
             clock,
+            feeds: Feeds::default(),
         };
         let (business, other) = (BusinessId::generate(), BusinessId::generate());
         take(&manager, other, 0..20).await;

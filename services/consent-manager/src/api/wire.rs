@@ -5,3 +5,4 @@ pub(super) mod audit;
 pub(super) mod batch;
 pub(super) mod proofs;
 pub(super) mod questions;
+pub(super) mod watch;

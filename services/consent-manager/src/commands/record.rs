@@ -38,11 +38,12 @@ pub async fn record(
 ) -> Result<Vec<StreamResult>, Refused> {
     let scope = caller.scope(business)?;
     let Manager { masters, clock, notary, .. } = manager.clone();
-    let judged = manager
+    let (judged, size) = manager
         .db
         .write(scope, move |mut tx| async move {
             let end = heads::lock(&mut tx).await?;
             let judged = judge_streams(&mut tx, streams).await?;
+            let size = end.next_index + i64::try_from(judged.taken.len()).unwrap_or_default();
             if !judged.taken.is_empty() {
                 let contacts = judged.taken.iter().map(|taken| taken.change.contact.uuid());
                 let before = consents::of(&mut tx, &contacts.collect::<Vec<_>>()).await?;
@@ -56,9 +57,10 @@ pub async fn record(
                     tracing::warn!(%business, channels, "changes from a state that was not");
                 }
             }
-            tx.done::<_, StoreError>(judged.results)
+            tx.done::<_, StoreError>((judged.results, size))
         })
         .await?;
+    manager.feeds.grown(business, size);
     reached(Point::AfterIngest).await.map_err(DbError::from)?;
     for result in &judged {
         let outcome = match result.outcome {

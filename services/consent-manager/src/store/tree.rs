@@ -74,6 +74,16 @@ pub async fn hashes(
     Ok(found)
 }
 
+/// The leaf hash of the record at `index`, if there is one.
+pub async fn leaf(tx: &mut Tx, index: i64) -> Result<Option<Hash>, StoreError> {
+    let found: Option<Vec<u8>> = tx
+        .scoped("SELECT leaf_hash FROM ledger WHERE business_id = $1 AND ledger_index = $2")
+        .bind(index)
+        .scalar_optional()
+        .await?;
+    found.as_deref().map(hash).transpose()
+}
+
 /// Businesses with records from before signatures. Read across businesses.
 pub async fn unsigned_ledgers(tx: &mut Tx) -> Result<Vec<Uuid>, StoreError> {
     Ok(tx.query("SELECT business_id FROM unsigned_ledgers ORDER BY business_id").scalars().await?)

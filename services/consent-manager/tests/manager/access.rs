@@ -41,7 +41,7 @@ async fn read(
             ledger.list_consent_changes(ask).await.map(drop)
         }
         "summary" => {
-            reports.get_consent_summary(pb::GetConsentSummaryRequest { parent }).await.map(drop)
+            reports.get_consent_summary(pb::GetConsentSummaryRequest { parent, as_of_time: None }).await.map(drop)
         }
         _ => {
             let granularity = pb::Granularity::Day.into();
@@ -173,6 +173,7 @@ async fn a_role_that_was_taken_away_reads_nothing_more(db: TestDb) {
         notary: world.notary.clone(),
         masters: MasterKeys::new(MasterKey::generate(), Vec::new()).into(),
         clock: world.clock.clone(),
+        feeds: consent_manager::Feeds::default(),
     };
     let caller = Caller::Member { business: world.business, member: world.members.admin };
     let reading = Reading::open(&manager, &caller, world.business).await.unwrap();

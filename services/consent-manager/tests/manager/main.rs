@@ -12,3 +12,4 @@ mod relays;
 mod reports;
 mod store;
 mod support;
+mod watch;

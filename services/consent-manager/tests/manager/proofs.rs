@@ -65,7 +65,8 @@ impl World {
         self.take(created.collect()).await;
     }
 
-    async fn sql(&self, sql: &'static str) {
+    /// What somebody does to the table directly.
+    pub async fn sql(&self, sql: &'static str) {
         let business = self.business.uuid();
         let db = self.db.unbound().await;
         let changed = db.write_unscoped(move |mut tx| async move {
@@ -82,6 +83,7 @@ impl World {
             masters: Arc::new(MasterKeys::new(MasterKey::generate(), Vec::new())),
             notary: Arc::clone(&self.notary),
             clock: self.clock.clone(),
+            feeds: consent_manager::Feeds::default(),
         }
     }
 }

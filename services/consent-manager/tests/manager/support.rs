@@ -25,6 +25,7 @@ use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_proto::manager::v1::proof_service_client::ProofServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
+use yinyom_proto::manager::v1::watch_service_client::WatchServiceClient;
 use yinyom_rpc::ServerConfig;
 use yinyom_testkit::TestDb;
 use yinyom_testkit::tokens::{Bearer, Tokens};
@@ -38,6 +39,7 @@ pub type Audit = AuditServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Ledger = LedgerServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Proofs = ProofServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Reports = ReportServiceClient<InterceptedService<Wire, Bearer>>;
+pub type Watches = WatchServiceClient<InterceptedService<Wire, Bearer>>;
 
 /// The world's first instant: midnight in Bangkok, 1 March 2026.
 pub const START: &str = "2026-02-28T17:00:00Z";
@@ -214,6 +216,17 @@ impl World {
         ReportServiceClient::with_interceptor(self.wire(), bearer)
     }
 
+    /// News of the ledger, for a reader.
+    pub fn watches(&self) -> Watches {
+        let officer = self.tokens.member(self.business, self.members.officer);
+        WatchServiceClient::with_interceptor(self.wire(), officer)
+    }
+
+    /// The manager begins to stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// The ledger as a member sees it.
     pub fn ledger(&self, member: MemberId) -> Ledger {
         self.ledger_as(self.tokens.member(self.business, member))
@@ -256,7 +269,7 @@ impl World {
 
     /// (not set, granted, denied) of each channel.
     pub async fn summary(&self) -> ByChannel<(i64, i64, i64)> {
-        let request = pb::GetConsentSummaryRequest { parent: self.parent() };
+        let request = pb::GetConsentSummaryRequest { parent: self.parent(), as_of_time: None };
         let answer = self.reports().get_consent_summary(request).await.unwrap().into_inner();
         let counts = |i: usize| {
             let channel: &pb::ChannelSummary = &answer.channels[i];
