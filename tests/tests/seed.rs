@@ -278,7 +278,7 @@ async fn the_manager_has_it_all(business: &TestBusiness, page: &Page) {
     assert!(surfaces.iter().all(|surface| *surface == Surface::Contacts));
     assert_eq!(entries[1].actor, business.user.name);
 
-    let summary = man::GetConsentSummaryRequest { parent: business.name.clone() };
+    let summary = man::GetConsentSummaryRequest { parent: business.name.clone(), as_of_time: None };
     let summary = owner.reports.get_consent_summary(summary.clone()).await.unwrap().into_inner();
     for channel in &summary.channels {
         let states = channel.not_set + channel.granted + channel.denied;

@@ -82,7 +82,7 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
         format!("\n{changes} changes are still on their way to the ledger; ask again shortly.\n")
     });
     let summary = reports
-        .get_consent_summary(GetConsentSummaryRequest { parent: parent.clone() })
+        .get_consent_summary(GetConsentSummaryRequest { parent: parent.clone(), as_of_time: None })
         .await
         .map_err(|status| manager.error("The summary", &status))?
         .into_inner();

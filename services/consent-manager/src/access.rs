@@ -33,6 +33,7 @@ pub const ACCESS: &[Access] = &[
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentSummary", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentTrend", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentBreakdown", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentBreakdown", ..READ },
     Access { rpc: "/yinyom.manager.v1.WatchService/WatchConsentChanges", ..READ },
 ];
 

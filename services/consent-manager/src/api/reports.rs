@@ -28,6 +28,13 @@ impl ReportService for Api {
         let (call, body) = Call::open(request)?;
         call.answer(self.trend(&call, &body).await)
     }
+
+    async fn get_consent_breakdown(
+        self: Arc<Self>,
+        _: Request<pb::GetConsentBreakdownRequest>,
+    ) -> Result<Response<pb::GetConsentBreakdownResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 impl Api {

@@ -120,7 +120,7 @@ async fn the_same_state_again_and_what_is_gone_are_counted_as_the_words_say(db: 
             ("2026-03-06", 0, 0, 0, -1),
         ]
     );
-    let request = pb::GetConsentSummaryRequest { parent: world.parent() };
+    let request = pb::GetConsentSummaryRequest { parent: world.parent(), as_of_time: None };
     let summary = world.reports().get_consent_summary(request).await.unwrap().into_inner();
     assert_eq!((summary.contacts, summary.changes), (0, 8));
     assert!(summary.channels[0].coverage.abs() < f64::EPSILON);

@@ -124,6 +124,7 @@ fn channel_trends(channels: &ByChannel<ChannelTrend>) -> Vec<pb::ChannelTrend> {
             refusals: counted.refusals,
             resets: counted.resets,
             net_granted: counted.net_granted,
+            ..pb::ChannelTrend::default()
         })
         .collect()
 }
