@@ -47,6 +47,7 @@ pub const ACCESS: &[Access] = &[
     access("/yinyom.directory.v1.ConsentService/BatchSetContactConsents",    Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/BatchCheckConsent",          Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ImportService/ImportContacts",              Members::Listed,       YES, NO),
+    access("/yinyom.directory.v1.SubjectService/EraseSubject",               Members::LedgerReaders, YES, NO),
     access("/yinyom.directory.v1.OutboxService/GetOutboxStatus",             Members::OwnerOrAdmin, YES, YES),
     access("/yinyom.directory.v1.OutboxService/RetryQuarantinedStreams",     Members::OwnerOrAdmin, YES, YES),
 ];
@@ -64,6 +65,7 @@ mod tests {
             "yinyom.directory.v1.ImportService",
             "yinyom.directory.v1.LeadService",
             "yinyom.directory.v1.OutboxService",
+            "yinyom.directory.v1.SubjectService",
         ];
         let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);
         assert_eq!(gaps, Vec::<String>::new());

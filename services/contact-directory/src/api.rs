@@ -11,6 +11,7 @@ mod import;
 mod leads;
 mod outbox;
 mod pages;
+mod subjects;
 pub mod wire;
 
 use prost::Message;

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod check;
 pub mod consents;
 pub mod contacts;
+pub mod erase;
 mod error;
 pub mod import;
 pub mod leads;

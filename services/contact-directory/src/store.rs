@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod check;
 pub mod contacts;
+pub mod erase;
 mod error;
 pub mod find;
 pub mod import;

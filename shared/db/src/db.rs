@@ -101,7 +101,12 @@ impl Db {
             .busy_timeout(config.acquire_timeout)
             .synchronous(synchronous);
         let pool = || pools::sqlite(config);
-        let writing = options.clone().journal_mode(SqliteJournalMode::Wal).create_if_missing(true);
+        // What is deleted is overwritten: who was erased is not to be found in freed pages.
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .pragma("secure_delete", "ON")
+            .create_if_missing(true);
         let writer = pool().max_connections(1).connect_with(writing).await?;
         // sqlx takes no lock on SQLite; a writing transaction around all migrations is one.
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -347,6 +352,16 @@ impl Db {
     /// Whether the database answers, for a health check.
     pub async fn ping(&self) -> Result<(), DbError> {
         self.read_unscoped().await?.query("SELECT 1").execute().await.map(drop)
+    }
+
+    /// Writes SQLite's journal back into the file and empties it, so that what was deleted is in neither. While somebody
+    /// reads some of it may stay, until the next time. PostgreSQL's journal is the server's own.
+    pub async fn write_back_journal(&self) -> Result<(), DbError> {
+        if let Pools::Sqlite { writer, .. } = &self.0.pools {
+            let mut connection = pools::acquire(writer).await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+        }
+        Ok(())
     }
 
     /// Whether this is PostgreSQL; SQLite otherwise.

@@ -19,10 +19,10 @@ use crate::domain::order::{Cursor, Order, Page};
 use crate::domain::points::{Point, WantedPoint, channel_of};
 use crate::domain::{Contact, Outcome, delete, expiry, guard, import, surface};
 use crate::store::find::Wanted;
-use crate::store::{BusinessKeys, contacts, find, leads, refused};
+use crate::store::{BusinessKeys, contacts, erase, find, leads, refused};
 
 /// Who records what nobody said.
-static DIRECTORY: LazyLock<Actor> =
+pub(crate) static DIRECTORY: LazyLock<Actor> =
     LazyLock::new(|| Actor::Service { name: "contact-directory".to_owned() });
 
 /// Who a new contact shall be.
@@ -204,7 +204,7 @@ impl Directory {
                 let kept: Vec<_> = (contact.points.iter().map(|point| &point.address))
                     .filter(|address| *deletion.keeps_refusal.get(channel_of(address)))
                     .collect();
-                refused::keep(&mut tx, &keys, &kept, micros).await?;
+                refused::keep(&mut tx, &keys, id, &kept, micros).await?;
                 let gone = Outcome {
                     cause: deletion.cause,
                     consents: contact.consents,
@@ -212,6 +212,7 @@ impl Directory {
                 };
                 events.push(record(&change, &mut contact, gone)?);
                 contacts::delete(&mut tx, id).await?;
+                erase::depart(&mut tx, id, contact.consent_seq, micros).await?;
                 enqueue(&mut tx, &events).await?;
                 finish(&mut tx, &owned, request.as_ref(), &receipt(&contact)).await?;
                 tx.done(())

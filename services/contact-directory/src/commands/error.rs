@@ -48,6 +48,9 @@ pub enum Error {
     /// The call is for the owner and the admins.
     #[error("not owner or admin")]
     OwnerOrAdminOnly,
+    /// Erasing is for owner, admins and protection officers.
+    #[error("not one who may erase")]
+    ErasureNotAllowed,
 }
 
 impl From<DbError> for Error {
@@ -76,7 +79,8 @@ impl Error {
             Self::ExternalIdTaken
             | Self::PrimaryContact
             | Self::AlreadyConverted
-            | Self::OwnerOrAdminOnly => None,
+            | Self::OwnerOrAdminOnly
+            | Self::ErasureNotAllowed => None,
         }
     }
 }
@@ -86,7 +90,7 @@ impl Fault for Error {
         match (self.inner(), self) {
             (Some(fault), _) => fault.code(),
             (None, Self::ExternalIdTaken) => Code::AlreadyExists,
-            (None, Self::OwnerOrAdminOnly) => Code::PermissionDenied,
+            (None, Self::OwnerOrAdminOnly | Self::ErasureNotAllowed) => Code::PermissionDenied,
             (None, _) => Code::FailedPrecondition,
         }
     }
@@ -97,6 +101,7 @@ impl Fault for Error {
             (None, Self::ExternalIdTaken) => "EXTERNAL_ID_TAKEN",
             (None, Self::PrimaryContact) => "PRIMARY_CONTACT",
             (None, Self::OwnerOrAdminOnly) => "OWNER_OR_ADMIN_ONLY",
+            (None, Self::ErasureNotAllowed) => "ERASURE_NOT_ALLOWED",
             (None, _) => "ALREADY_CONVERTED",
         }
     }
@@ -114,6 +119,10 @@ impl Fault for Error {
             (None, Self::OwnerOrAdminOnly) => Text::new(
                 "This is for the owner and the admins of the business.",
                 "ใช้ได้เฉพาะเจ้าของธุรกิจและผู้ดูแล",
+            ),
+            (None, Self::ErasureNotAllowed) => Text::new(
+                "Erasing a person is for the owner, admins and protection officers.",
+                "การลบข้อมูลส่วนบุคคลทำได้เฉพาะเจ้าของธุรกิจ ผู้ดูแล และเจ้าหน้าที่คุ้มครองข้อมูล",
             ),
             (None, _) => Text::new(
                 "The lead was turned into an account already.",

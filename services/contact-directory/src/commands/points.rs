@@ -52,7 +52,7 @@ impl Points<'_> {
                 // Else the refusal would be forgotten once the contact is deleted without it.
                 let left: Vec<_> =
                     contact.points.iter().filter(leaves).map(|p| &p.address).collect();
-                refused::keep(tx, keys, &left, now.as_microsecond()).await?;
+                refused::keep(tx, keys, contact.id, &left, now.as_microsecond()).await?;
             }
             contacts::remove_points(tx, contact.id, &plan.removed).await?;
             let added = (plan.added.iter().cloned())

@@ -185,11 +185,12 @@ impl Renewal {
             let Some(last) = waiting.last() else { return Ok(sealed) };
             after = (last.stream_id, last.seq);
             for mut of in waiting {
+                let stale = of.payload.clone();
                 if !renew_event(keys, &mut of)? {
                     continue;
                 }
                 let put = self.db.write::<_, StoreError, _, _>(scope, move |mut tx| async move {
-                    let put = renewal::put_payload(&mut tx, &of).await?;
+                    let put = renewal::put_payload(&mut tx, &of, &stale).await?;
                     tx.done(put)
                 });
                 sealed += put.await?;

@@ -85,30 +85,85 @@ pub async fn refused_by_namesakes(
         .collect())
 }
 
-/// Keeps that `addresses` were refused.
+/// Keeps that `contact` refused `addresses`, until it is erased.
 pub async fn keep(
     tx: &mut Tx,
     keys: &BusinessKeys,
+    contact: ContactId,
     addresses: &[&Address],
     now: i64,
 ) -> Result<(), DbError> {
     if addresses.is_empty() {
         return Ok(());
     }
-    // In one order, so that two units that keep the same ones never wait for each other.
+    // In one order, so that two units that keep the same ones never wait for each other. What is there is locked, so that
+    // nobody's erasure takes it away unseen.
     let kept: BTreeSet<_> = (addresses.iter())
         .map(|address| (channel_of(address).code(), keys.blind_index(address)))
         .collect();
     tx.scoped(
         "INSERT INTO refused_addresses (business_id, channel, blind_index, refused_at)
          SELECT $1, channel, blind_index, refused_at FROM {rows} WHERE true
-         ON CONFLICT (business_id, channel, blind_index) DO NOTHING",
+         ON CONFLICT (business_id, channel, blind_index)
+         DO UPDATE SET refused_at = refused_addresses.refused_at",
     )
     .rows(
         Rows::new()
             .ints("channel", kept.iter().map(|(channel, _)| i64::from(*channel)))
             .bytes("blind_index", kept.iter().map(|(_, index)| &index[..]))
             .ints("refused_at", kept.iter().map(|_| now)),
+    )
+    .execute()
+    .await?;
+    tx.scoped(
+        "INSERT INTO refusers (business_id, contact_id, channel, blind_index)
+         SELECT $1, contact_id, channel, blind_index FROM {rows} WHERE true
+         ON CONFLICT (business_id, contact_id, channel, blind_index) DO NOTHING",
+    )
+    .rows(
+        Rows::new()
+            .uuids("contact_id", kept.iter().map(|_| contact.uuid()))
+            .ints("channel", kept.iter().map(|(channel, _)| i64::from(*channel)))
+            .bytes("blind_index", kept.iter().map(|(_, index)| &index[..])),
+    )
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Forgets what `contact` refused. A hash stays if it is another contact's refusal, too.
+pub async fn forget(tx: &mut Tx, contact: ContactId) -> Result<(), DbError> {
+    // Locked in one order, as `keep` takes them: the row of a hash that nobody else refuses goes with it.
+    let hashes = tx
+        .scoped(
+            "SELECT a.channel, a.blind_index FROM refused_addresses a
+             WHERE a.business_id = $1 AND EXISTS (
+                 SELECT 1 FROM refusers r WHERE r.business_id = $1 AND r.contact_id = $2
+                   AND r.channel = a.channel AND r.blind_index = a.blind_index)
+             ORDER BY a.channel, a.blind_index",
+        )
+        .bind(contact.uuid())
+        .for_update()
+        .fetch_all::<(i32, Vec<u8>)>()
+        .await?;
+    tx.scoped("DELETE FROM refusers WHERE business_id = $1 AND contact_id = $2")
+        .bind(contact.uuid())
+        .execute()
+        .await?;
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    tx.scoped(
+        "DELETE FROM refused_addresses WHERE business_id = $1
+         AND (channel, blind_index) IN (SELECT channel, blind_index FROM {rows})
+         AND NOT EXISTS (SELECT 1 FROM refusers r WHERE r.business_id = $1
+             AND r.channel = refused_addresses.channel
+             AND r.blind_index = refused_addresses.blind_index)",
+    )
+    .rows(
+        Rows::new()
+            .ints("channel", hashes.iter().map(|(channel, _)| i64::from(*channel)))
+            .bytes("blind_index", hashes.iter().map(|(_, index)| &index[..])),
     )
     .execute()
     .await?;

@@ -155,15 +155,16 @@ pub async fn payloads(tx: &mut Tx, after: (Uuid, i64), most: i64) -> Result<Vec<
     .await
 }
 
-/// Puts what an event carries, if it still waits; how many.
-pub async fn put_payload(tx: &mut Tx, of: &Payload) -> Result<u64, DbError> {
+/// Puts what an event carries, if it still waits and is still `stale`; how many. An erasure may have emptied it meanwhile.
+pub async fn put_payload(tx: &mut Tx, of: &Payload, stale: &[u8]) -> Result<u64, DbError> {
     tx.scoped(
         "UPDATE outbox_payloads SET payload = $4
-         WHERE business_id = $1 AND stream_id = $2 AND seq = $3",
+         WHERE business_id = $1 AND stream_id = $2 AND seq = $3 AND payload = $5",
     )
     .bind(of.stream_id)
     .bind(of.seq)
     .bind(&of.payload[..])
+    .bind(stale)
     .execute()
     .await
 }

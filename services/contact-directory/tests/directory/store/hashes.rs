@@ -6,6 +6,7 @@ use contact_directory::MIGRATIONS;
 use contact_directory::domain::Consent;
 use contact_directory::store::{contacts, refused};
 use yinyom_consent::ConsentState::{Denied, Granted, NotSet};
+use yinyom_kernel::ContactId;
 use yinyom_privacy::Address;
 use yinyom_testkit::{TestDb, both_databases};
 
@@ -25,8 +26,8 @@ async fn a_refused_address_is_known_again_in_its_business_alone(db: TestDb) {
     let other = address("0812345672");
     let (keys, keeping) = (store.keys().await, kept.clone());
     unit!(store, tx => {
-        refused::keep(&mut tx, &keys, &keeping.iter().collect::<Vec<_>>(), 5).await?;
-        refused::keep(&mut tx, &keys, &[], 5).await?;
+        refused::keep(&mut tx, &keys, ContactId::generate(), &keeping.iter().collect::<Vec<_>>(), 5).await?;
+        refused::keep(&mut tx, &keys, ContactId::generate(), &[], 5).await?;
     });
     let keys = store.keys().await;
     let mut tx = store.read().await;
@@ -47,7 +48,7 @@ async fn an_address_that_is_refused_again_keeps_its_first_time(db: TestDb) {
     for at in [5, 6] {
         let (keys, one, same) =
             (store.keys().await, address("0812345671"), address("+66812345671"));
-        unit!(store, tx => refused::keep(&mut tx, &keys, &[&one, &same], at).await?);
+        unit!(store, tx => refused::keep(&mut tx, &keys, ContactId::generate(), &[&one, &same], at).await?);
     }
     let sql = "SELECT refused_at FROM refused_addresses WHERE business_id = $1";
     let times: Vec<i64> = store.read().await.scoped(sql).scalars().await.unwrap();
@@ -67,7 +68,7 @@ async fn two_units_that_keep_the_same_refusals_never_wait_for_each_other(db: Tes
                     scope,
                     move |mut tx| async move {
                         let all: Vec<_> = addresses.iter().collect();
-                        refused::keep(&mut tx, &keys, &all, 5).await?;
+                        refused::keep(&mut tx, &keys, ContactId::generate(), &all, 5).await?;
                         tx.done(())
                     },
                 )

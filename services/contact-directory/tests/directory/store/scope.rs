@@ -10,7 +10,7 @@ use contact_directory::store::{accounts, check, contacts, find, import, leads, r
 use uuid::Uuid;
 use yinyom_consent::Channel;
 use yinyom_consent::ConsentState::{Denied, Granted};
-use yinyom_kernel::{Scope, from_micros};
+use yinyom_kernel::{ContactId, Scope, from_micros};
 use yinyom_policy::Rules;
 use yinyom_testkit::row_security::{assert_own_rows_alone, assert_row_security};
 use yinyom_testkit::{TestDb, both_databases};
@@ -44,7 +44,7 @@ async fn fill(store: &Store, scope: Scope, full: &Full) {
         accounts::insert(&mut tx, &[&account]).await?;
         leads::insert(&mut tx, &[&lead]).await?;
         accounts::link(&mut tx, &[(account.id, contact.id)]).await?;
-        refused::keep(&mut tx, &keys, &[&refusal], 1).await?;
+        refused::keep(&mut tx, &keys, ContactId::generate(), &[&refusal], 1).await?;
         refused::keep_fingerprints(&mut tx, &[(FINGERPRINT, contact.id)]).await?;
     });
 }
@@ -80,7 +80,7 @@ async fn all(store: &Store, scope: Scope) -> Vec<(String, i64)> {
 }
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
-    let across = ["audit_outbox", "due_work", "key_holders", "outbox"];
+    let across = ["audit_outbox", "due_work", "erased_streams", "key_holders", "outbox"];
     assert_row_security(&db, &across, &["master_keys", "task_leases"]).await;
     let store = Store::over(db);
     fill(&store, store.here, &full()).await;
@@ -97,6 +97,7 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
             "lead_contacts",
             "leads",
             "refused_addresses",
+            "refusers",
         ];
         assert_eq!(tables, filled);
     }
