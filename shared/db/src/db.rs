@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::time::Instant;
 use tracing::Instrument;
 use yinyom_failpoints::{Point, reached};
@@ -16,9 +16,10 @@ use yinyom_kernel::Scope;
 use crate::changes::{Changes, Listener};
 use crate::config::{Gate, Pass};
 use crate::migrations::{Migrations, OpenError, run};
-use crate::pools;
+use crate::pools::{self, Pools};
+use crate::readers::Readers;
 use crate::session::Idle;
-use crate::tx::{Done, Limits, State, Tx};
+use crate::tx::{Done, Held, Limits, State, Tx};
 use crate::{DbConfig, DbError, Durability, row_security};
 
 /// How long after its own limit the server may still say that a statement took too long.
@@ -39,11 +40,6 @@ struct Inner {
     gate: Option<Gate>,
     /// Where `sqlite::memory:` lives. Removed when this is dropped.
     _directory: Option<tempfile::TempDir>,
-}
-
-enum Pools {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
-    Postgres { writers: PgPool, readers: PgPool },
 }
 
 impl Db {
@@ -115,7 +111,7 @@ impl Db {
         let reading = options.read_only(true);
         let readers = pool().max_connections(config.readers.max(1)).connect_with(reading).await?;
         Ok(Self(Arc::new(Inner {
-            pools: Pools::Sqlite { writer, readers },
+            pools: Pools::Sqlite { writer, readers: Readers::of(readers) },
             changes: Changes::in_process(),
             gate: config.gate.clone(),
             begin_within: config.acquire_timeout,
@@ -152,7 +148,7 @@ impl Db {
         let writers = pools::postgres(config, config.writers).connect_lazy_with(working);
         let readers = pools::postgres(config, config.readers).connect_with(reading).await?;
         let changes = Changes::across_processes(writers.clone(), options);
-        let pools = Pools::Postgres { writers, readers };
+        let pools = Pools::Postgres { writers, readers: Readers::of(readers) };
         Ok(Self(Arc::new(Inner {
             pools,
             changes,
@@ -215,7 +211,7 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let pass = pass(self.0.gate.as_ref()).await;
-        let idle = self.idle_writer().await?;
+        let idle = self.0.pools.idle_writer().await?;
         let (db, limits) = (self.clone(), self.limits());
         let unit = async move { db.run_unit(idle, limits, pass, scope, work).await };
         match tokio::spawn(unit.in_current_span()).await {
@@ -244,7 +240,8 @@ impl Db {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
-        let state = State::of(session, self.is_postgres(), scope, limits, pass);
+        let held: Held = (None, pass);
+        let state = State::of(session, self.is_postgres(), scope, limits, held);
         let tx = Tx { state: Arc::clone(&state).lock_owned().await };
         let result = AssertUnwindSafe(async move { work(tx).await }).catch_unwind().await;
         // Waits for the `Tx` in case `work` handed it to a task that still runs.
@@ -278,7 +275,7 @@ impl Db {
 
     /// Reads about one business. Each statement sees what was committed when it began, so two
     /// statements may see two moments: see [`Db::snapshot`]. Writing is refused by the database.
-    /// On PostgreSQL one round trip says what business it is about.
+    /// On PostgreSQL one round trip says what business it is about, unless the connection's last read was about it.
     ///
     /// The read ends when the `Tx` is dropped. Can be cancelled at any time.
     pub async fn read(&self, scope: Scope) -> Result<Tx, DbError> {
@@ -292,38 +289,28 @@ impl Db {
 
     async fn read_with(&self, scope: Option<Scope>) -> Result<Tx, DbError> {
         let pass = pass(self.0.gate.as_ref()).await;
-        let session = self.idle_reader().await?.read();
-        let state = State::of(session, self.is_postgres(), scope, self.limits(), pass);
+        let session = self.0.pools.idle_reader(scope).await?.read();
+        let held: Held = (None, pass);
+        let state = State::of(session, self.is_postgres(), scope, self.limits(), held);
         Ok(Tx { state: state.lock_owned().await })
     }
 
     /// Like [`Db::read`], but all statements see one moment: a consent state and the addresses that
-    /// it speaks of must not be from two. Costs two more round trips on PostgreSQL.
+    /// it speaks of must not be from two. Costs three more round trips on PostgreSQL: one to begin, and two for the pool
+    /// to end and clean.
     pub async fn snapshot(&self, scope: Scope) -> Result<Tx, DbError> {
         let pass = pass(self.0.gate.as_ref()).await;
-        let idle = self.idle_reader().await?;
+        let idle = self.0.pools.idle_reader(Some(scope)).await?;
         // In a task because a `begin` must not be cancelled (TRAPS 5).
         let limits = self.limits();
         let business = scope.business().uuid();
         let opening = idle.begin_snapshot(Some(business), self.begin_within(limits));
         let begun = tokio::spawn(opening.in_current_span()).await;
-        let session = begun.map_err(|_| DbError::unavailable("the process is going down"))??;
-        let state = State::of(session, self.is_postgres(), Some(scope), limits, pass);
+        let (session, seat) =
+            begun.map_err(|_| DbError::unavailable("the process is going down"))??;
+        let held: Held = (Some(seat), pass);
+        let state = State::of(session, self.is_postgres(), Some(scope), limits, held);
         Ok(Tx { state: state.lock_owned().await })
-    }
-
-    async fn idle_writer(&self) -> Result<Idle, DbError> {
-        Ok(match &self.0.pools {
-            Pools::Sqlite { writer, .. } => Idle::Sqlite(pools::acquire(writer).await?),
-            Pools::Postgres { writers, .. } => Idle::Postgres(pools::acquire(writers).await?),
-        })
-    }
-
-    async fn idle_reader(&self) -> Result<Idle, DbError> {
-        Ok(match &self.0.pools {
-            Pools::Sqlite { readers, .. } => Idle::Sqlite(pools::acquire(readers).await?),
-            Pools::Postgres { readers, .. } => Idle::Postgres(pools::acquire(readers).await?),
-        })
     }
 
     fn limits(&self) -> Limits {
@@ -351,7 +338,7 @@ impl Db {
 
     /// Whether the database answers, for a health check.
     pub async fn ping(&self) -> Result<(), DbError> {
-        self.read_unscoped().await?.query("SELECT 1").execute().await.map(drop)
+        self.read_unscoped().await?.query("SELECT 1").scalar::<i32>().await.map(drop)
     }
 
     /// Writes SQLite's journal back into the file and empties it, so that what was deleted is in neither. While somebody
@@ -372,15 +359,7 @@ impl Db {
     /// Waits for what is under way, though not for a silent server, and refuses all later work.
     pub async fn close(&self) {
         self.0.changes.close();
-        match &self.0.pools {
-            Pools::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
-            }
-            Pools::Postgres { writers, readers } => {
-                tokio::join!(pools::close(readers), pools::close(writers));
-            }
-        }
+        self.0.pools.close().await;
     }
 }
 

@@ -82,6 +82,7 @@ mod list;
 mod migrations;
 mod pools;
 mod query;
+mod readers;
 mod row_security;
 mod session;
 mod tx;

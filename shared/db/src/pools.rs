@@ -5,21 +5,68 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{Connection, Database, Executor, PgPool, Pool};
-use yinyom_kernel::time_left;
+use sqlx::{Connection, Database, Executor, PgPool, Pool, Postgres, Sqlite, SqlitePool};
+use yinyom_kernel::{Scope, time_left};
 
+use crate::readers::Readers;
 use crate::row_security::CLEAN;
-use crate::session::in_time;
+use crate::session::{Idle, IdleReader, in_time};
 use crate::{DbConfig, DbError};
 
 /// A connection that lay unused for longer is tried before it is used.
-const TRUSTED: Duration = Duration::from_secs(5);
+pub(crate) const TRUSTED: Duration = Duration::from_secs(5);
 
 /// How long it has to answer; then a new one is made, for the same caller.
-const PROMPT: Duration = Duration::from_millis(500);
+pub(crate) const PROMPT: Duration = Duration::from_millis(500);
 
 /// How long the connections of a pool have to be closed when nothing is asked of them any more.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// The connections of one database.
+pub(crate) enum Pools {
+    Sqlite { writer: SqlitePool, readers: Readers<Sqlite> },
+    Postgres { writers: PgPool, readers: Readers<Postgres> },
+}
+
+impl Pools {
+    pub(crate) async fn idle_writer(&self) -> Result<Idle, DbError> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => Idle::Sqlite(acquire(writer).await?),
+            Self::Postgres { writers, .. } => Idle::Postgres(acquire(writers).await?),
+        })
+    }
+
+    pub(crate) async fn idle_reader(&self, scope: Option<Scope>) -> Result<IdleReader, DbError> {
+        let business = scope.map(|scope| scope.business().uuid());
+        Ok(match self {
+            // A file is told of no business.
+            Self::Sqlite { readers, .. } => IdleReader::Sqlite(readers.acquire(None).await?),
+            Self::Postgres { readers, .. } => {
+                IdleReader::Postgres(readers.acquire(business).await?)
+            }
+        })
+    }
+
+    /// Waits for what is under way, though not for a silent server, and refuses all later work.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { writers, readers } => {
+                tokio::join!(goodbye(readers.close()), goodbye(writers.close()));
+            }
+        }
+    }
+}
+
+/// Closes a pool, or leaves its connections to a server that does not even say goodbye.
+async fn goodbye(closed: impl Future<Output = ()>) {
+    if tokio::time::timeout(GOODBYE, closed).await.is_err() {
+        tracing::warn!("connections were left to the database");
+    }
+}
 
 /// How long the caller of the running task waits, less what it takes to tell it: whoever hears
 /// `UNAVAILABLE` in time knows more than whoever hears nothing.
@@ -52,13 +99,6 @@ pub(crate) fn postgres(config: &DbConfig, connections: u32) -> PgPoolOptions {
             // answer, which would else keep its place in the pool.
             Box::pin(async move { Ok(in_time(limit, connection.execute(CLEAN)).await.is_ok()) })
         })
-}
-
-/// Closes a pool, or leaves its connections to a server that does not even say goodbye.
-pub(crate) async fn close(pool: &PgPool) {
-    if tokio::time::timeout(GOODBYE, pool.close()).await.is_err() {
-        tracing::warn!("connections were left to the database");
-    }
 }
 
 /// A pool that takes no connection back whose transactions sqlx has lost count of.

@@ -67,6 +67,7 @@ impl<T> Scalar for T where
 pub struct Query<'t> {
     target: Option<Target<'t>>,
     failed: &'t mut bool,
+    executed: &'t mut bool,
     /// What business PostgreSQL believes that this is about, and what it has to be told first.
     told: &'t mut Option<Uuid>,
     business: Option<Uuid>,
@@ -143,6 +144,7 @@ impl<'t> Query<'t> {
         Self {
             target,
             failed: &mut state.failed,
+            executed: &mut state.executed,
             told: &mut state.told,
             business: state.scope.map(|scope| scope.business().uuid()),
             in_transaction,
@@ -272,6 +274,7 @@ impl<'t> Query<'t> {
 
     /// Runs the statement; how many rows it changed.
     pub async fn execute(self) -> Result<u64, DbError> {
+        *self.executed = true;
         let limit = self.limit;
         let (target, sql, failed) = self.ready().await?;
         let changed = match target {

@@ -7,6 +7,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
+use crate::readers::{Reader, Seat};
 use crate::{DbError, row_security};
 
 /// How long a rollback may take before it is left to the pool and the database.
@@ -29,8 +30,8 @@ pub(crate) async fn in_time<T>(
 pub(crate) enum Session {
     SqliteUnit(Transaction<'static, Sqlite>),
     PostgresUnit(Transaction<'static, Postgres>),
-    SqliteRead(PoolConnection<Sqlite>),
-    PostgresRead(PoolConnection<Postgres>),
+    SqliteRead(Reader<Sqlite>),
+    PostgresRead(Reader<Postgres>),
 }
 
 /// A connection to run a statement on.
@@ -39,28 +40,25 @@ pub(crate) enum Connection<'t> {
     Postgres(&'t mut PgConnection),
 }
 
-/// A connection that waits for its use.
+/// A connection that waits for its unit of work.
 pub(crate) enum Idle {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
 
-impl Idle {
+/// A connection that waits for its read.
+pub(crate) enum IdleReader {
+    Sqlite(Reader<Sqlite>),
+    Postgres(Reader<Postgres>),
+}
+
+impl IdleReader {
     /// A read outside any transaction: each statement sees what was committed when it began.
     pub(crate) fn read(self) -> Session {
         match self {
-            Self::Sqlite(connection) => Session::SqliteRead(connection),
-            Self::Postgres(connection) => Session::PostgresRead(connection),
+            Self::Sqlite(reader) => Session::SqliteRead(reader),
+            Self::Postgres(reader) => Session::PostgresRead(reader),
         }
-    }
-
-    /// Begins a unit of work. Must not be cancelled (TRAPS 5).
-    pub(crate) async fn begin(
-        self,
-        business: Option<Uuid>,
-        within: Duration,
-    ) -> Result<Session, DbError> {
-        self.begin_with("BEGIN IMMEDIATE", "BEGIN", business, within).await
     }
 
     /// Begins a read that sees one moment. Must not be cancelled (TRAPS 5).
@@ -68,9 +66,30 @@ impl Idle {
         self,
         business: Option<Uuid>,
         within: Duration,
-    ) -> Result<Session, DbError> {
+    ) -> Result<(Session, Seat), DbError> {
+        let (idle, seat) = match self {
+            Self::Sqlite(reader) => {
+                let (connection, seat) = reader.into_parts();
+                (Idle::Sqlite(connection), seat)
+            }
+            Self::Postgres(reader) => {
+                let (connection, seat) = reader.into_parts();
+                (Idle::Postgres(connection), seat)
+            }
+        };
         let postgres = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        self.begin_with("BEGIN", postgres, business, within).await
+        Ok((idle.begin_with("BEGIN", postgres, business, within).await?, seat))
+    }
+}
+
+impl Idle {
+    /// Begins a unit of work. Must not be cancelled (TRAPS 5).
+    pub(crate) async fn begin(
+        self,
+        business: Option<Uuid>,
+        within: Duration,
+    ) -> Result<Session, DbError> {
+        self.begin_with("BEGIN IMMEDIATE", "BEGIN", business, within).await
     }
 
     async fn begin_with(
@@ -100,8 +119,26 @@ impl Session {
         match self {
             Self::SqliteUnit(transaction) => Connection::Sqlite(transaction),
             Self::PostgresUnit(transaction) => Connection::Postgres(transaction),
-            Self::SqliteRead(connection) => Connection::Sqlite(connection),
-            Self::PostgresRead(connection) => Connection::Postgres(connection),
+            Self::SqliteRead(reader) => Connection::Sqlite(reader),
+            Self::PostgresRead(reader) => Connection::Postgres(reader),
+        }
+    }
+
+    /// What business it works for before it is told of any.
+    pub(crate) const fn told(&self) -> Option<Uuid> {
+        match self {
+            Self::PostgresRead(reader) => reader.told(),
+            Self::SqliteRead(_) | Self::SqliteUnit(_) | Self::PostgresUnit(_) => None,
+        }
+    }
+
+    /// Ends a read that only fetched rows, each time to the end, and told its connection of `told`. All else is for
+    /// the pool to clean.
+    pub(crate) fn keep(self, told: Option<Uuid>) {
+        match self {
+            Self::SqliteRead(reader) => reader.keep(told),
+            Self::PostgresRead(reader) => reader.keep(told),
+            Self::SqliteUnit(_) | Self::PostgresUnit(_) => {}
         }
     }
 

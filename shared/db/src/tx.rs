@@ -12,6 +12,7 @@ use yinyom_kernel::Scope;
 use crate::DbError;
 use crate::config::Pass;
 use crate::query::Query;
+use crate::readers::Seat;
 use crate::session::Session;
 
 /// A transaction that is committed by [`crate::Db::write`] alone, or a read.
@@ -43,13 +44,18 @@ pub(crate) struct State {
     /// A statement was begun and did not succeed. PostgreSQL would answer "committed" to such a unit
     /// and roll it back.
     pub(crate) failed: bool,
+    /// A statement was run that is not there to fetch rows, so it leaves something behind.
+    pub(crate) executed: bool,
     /// A request was begun and has no outcome yet.
     pub(crate) unanswered: bool,
     pub(crate) announcements: Vec<&'static str>,
     pub(crate) limits: Limits,
     /// Given back last, when the session is.
-    _pass: Option<Pass>,
+    _held: Held,
 }
+
+/// What a unit of work or a read holds while it lasts.
+pub(crate) type Held = (Option<Seat>, Option<Pass>);
 
 /// How long PostgreSQL has for its answers.
 #[derive(Debug, Clone, Copy)]
@@ -74,19 +80,21 @@ impl State {
         postgres: bool,
         scope: Option<Scope>,
         limits: Limits,
-        pass: Option<Pass>,
+        held: Held,
     ) -> Arc<Mutex<Self>> {
         let begun_with = scope.filter(|_| session.is_transaction());
+        let begun_with = begun_with.map(|scope| scope.business().uuid());
         Arc::new(Mutex::new(Self {
-            told: begun_with.map(|scope| scope.business().uuid()),
+            told: begun_with.or(session.told()),
             session: Some(session),
             postgres,
             limits,
             scope,
             failed: false,
+            executed: false,
             unanswered: false,
             announcements: Vec::new(),
-            _pass: pass,
+            _held: held,
         }))
     }
 
@@ -112,6 +120,18 @@ impl State {
     pub(crate) async fn rollback(&mut self) {
         if let Some(session) = self.session.take() {
             session.rollback(self.limits.next()).await;
+        }
+    }
+}
+
+impl Drop for State {
+    /// A read that fetched all that it asked for leaves its connection as it is; any other leaves it to the pool.
+    fn drop(&mut self) {
+        if !self.failed
+            && !self.executed
+            && let Some(session) = self.session.take()
+        {
+            session.keep(self.told);
         }
     }
 }

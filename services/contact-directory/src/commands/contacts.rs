@@ -55,8 +55,9 @@ impl Directory {
 
     /// One contact.
     pub async fn contact(&self, session: &Session, id: ContactId) -> Result<Contact, Error> {
-        let found = self.contacts(session, &[id]).await?;
-        Ok(found.into_iter().next().ok_or(NotFound)?)
+        let keys = self.keys_of(session).await?;
+        let mut tx = self.db.read(session.scope).await?;
+        Ok(contacts::find(&mut tx, &keys, id).await?.ok_or(NotFound)?)
     }
 
     /// Several contacts in the order of `ids`, all or none.

@@ -26,6 +26,14 @@ const SELECT: &str = concat!(
     " FROM contacts c WHERE c.business_id = $1 AND c.contact_id IN {list} ORDER BY c.contact_id",
 );
 
+const SELECT_ONE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", p.point_id, p.channel, p.sealed FROM contacts c
+     LEFT JOIN contact_points p ON p.business_id = c.business_id AND p.contact_id = c.contact_id
+     WHERE c.business_id = $1 AND c.contact_id = $2 ORDER BY p.point_id",
+);
+
 /// Lists of contacts.
 pub const SOURCE: Source = Source {
     from: "contacts c",
@@ -68,13 +76,36 @@ struct PointRow {
     sealed: Vec<u8>,
 }
 
-/// The contact of that id, if the business has it.
+/// A contact with one of its points, if it has any.
+#[derive(sqlx::FromRow)]
+struct WithPoint {
+    #[sqlx(flatten)]
+    contact: ContactRow,
+    point_id: Option<Uuid>,
+    channel: Option<i32>,
+    sealed: Option<Vec<u8>>,
+}
+
+/// The contact of that id, if the business has it: in one statement, so that its consents and its points are of one
+/// moment in a plain read, too.
 pub async fn find(
     tx: &mut Tx,
     keys: &BusinessKeys,
     id: ContactId,
 ) -> Result<Option<Contact>, StoreError> {
-    Ok(load(tx, keys, &[id]).await?.pop())
+    let rows: Vec<WithPoint> = tx.scoped(SELECT_ONE).bind(id.uuid()).fetch_all().await?;
+    let mut points = Vec::with_capacity(rows.len());
+    let mut contact = None;
+    for row in rows {
+        if let (Some(point_id), Some(channel), Some(sealed)) =
+            (row.point_id, row.channel, row.sealed)
+        {
+            points
+                .push(open(keys, &PointRow { contact_id: id.uuid(), point_id, channel, sealed })?);
+        }
+        contact = Some(row.contact);
+    }
+    contact.map(|row| row.into_contact(points)).transpose()
 }
 
 /// The contacts of those ids that the business has, by id.

@@ -7,6 +7,7 @@ mod changes;
 mod errors;
 mod many;
 mod opening;
+mod readers;
 mod requests;
 mod row_security;
 mod units;
