@@ -112,6 +112,11 @@ catch-up: rust ## How fast the manager catches up, and who notices: make catch-u
 	cargo build --locked --release -p yinyom-tests --bin catch-up
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/catch-up $(or $(CHANGES),100000) $(BUSINESSES)
 
+.PHONY: ledger-sizes
+ledger-sizes: rust ## What it costs to ask a ledger that has grown: make ledger-sizes BUSINESSES=1000 LARGE=1000000.
+	cargo build --locked --release -p yinyom-tests --bin ledger-sizes
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/ledger-sizes $(or $(BUSINESSES),1000) $(or $(LARGE),1000000)
+
 # TIMES tells each seed so often; WITHOUT=lease-wait or second-look leaves a guard out.
 .PHONY: simulation
 simulation: rust ## Both pairs of services over a simulated network, by seed: make simulation SEEDS=10000 SEED=1.

@@ -10,6 +10,7 @@ use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
 use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
+use yinyom_proto::manager::v1::proof_service_client::ProofServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
 use yinyom_proto::settings::v1::consent_settings_service_client::ConsentSettingsServiceClient;
@@ -35,6 +36,7 @@ pub struct Person {
     pub outbox: OutboxServiceClient<Wire>,
     pub audit: AuditServiceClient<Wire>,
     pub ledger: LedgerServiceClient<Wire>,
+    pub proofs: ProofServiceClient<Wire>,
     pub reports: ReportServiceClient<Wire>,
 }
 
@@ -71,6 +73,7 @@ impl Person {
             outbox: OutboxServiceClient::new(to_directory()),
             audit: AuditServiceClient::new(to_manager()),
             ledger: LedgerServiceClient::new(to_manager()),
+            proofs: ProofServiceClient::new(to_manager()),
             reports: ReportServiceClient::new(to_manager()),
         }
     }
