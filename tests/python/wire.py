@@ -1,6 +1,7 @@
 """The services as a foreign client calls them: it knows addresses and tokens, and learns everything
 else by reflection."""
 
+import itertools
 import time
 
 import grpc
@@ -12,6 +13,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from grpc_status import rpc_status
 
 CALL_SECONDS = 30
+
+# Whoever calls these goes away when it has heard enough.
+ENDLESS = {"yinyom.manager.v1.WatchService/WatchConsentChanges"}
 
 
 class Service:
@@ -106,15 +110,24 @@ class Caller:
             raise Refused(error) from None
 
     def stream(self, path, *requests):
-        """Calls a method that streams its answers, and perhaps its requests. All answers."""
+        """Calls a method that streams its answers, and perhaps its requests. All answers, or the first
+        one of a method whose answers have no end."""
         service, path = self._find(path)
         messages = [service.request(path, fields) for fields in requests]
         asked = iter(messages) if service.method(path).client_streaming else messages[0]
         call = service.stub(path)(asked, metadata=self._metadata, timeout=CALL_SECONDS)
         try:
-            return list(call)
+            answers = list(itertools.islice(call, 1)) if path in ENDLESS else list(call)
+            call.cancel()
+            return answers
         except grpc.RpcError as error:
             raise Refused(error) from None
+
+    def watch(self, path, **fields):
+        """Calls a method whose answers have no end: an iterator with `cancel()`."""
+        service, path = self._find(path)
+        request = service.request(path, fields)
+        return service.stub(path)(request, metadata=self._metadata, timeout=CALL_SECONDS)
 
     def raw(self, service, path, body):
         """Sends bytes that may be no message at all."""

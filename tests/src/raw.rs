@@ -35,13 +35,21 @@ pub async fn call(
 ) -> Result<Vec<Vec<u8>>, Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
     client.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
-    let path: PathAndQuery = path.parse().expect("a path");
-    let answer = client.streaming(request.map(tokio_stream::iter), path, Plain).await?;
+    let to: PathAndQuery = path.parse().expect("a path");
+    let answer = client.streaming(request.map(tokio_stream::iter), to, Plain).await?;
     let (mut answers, mut stream) = (Vec::new(), answer.into_inner());
     while let Some(message) = stream.message().await? {
         answers.push(message);
+        if is_endless(path) {
+            break;
+        }
     }
     Ok(answers)
+}
+
+/// Whether the answer has no end of its own. Who calls such a method goes away after the first message.
+pub fn is_endless(path: &str) -> bool {
+    path.ends_with("/WatchConsentChanges")
 }
 
 /// Code, message, details and metadata of a status.

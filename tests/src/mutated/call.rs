@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use tonic::codegen::http::{HeaderMap, Request};
 
 use super::sent::Sent;
-use crate::House;
+use crate::{House, raw};
 
 /// An answer is read no further.
 const MOST: usize = 8 * 1024 * 1024;
@@ -68,19 +68,34 @@ impl Line {
         if status != 200 {
             return Heard::Http(status);
         }
-        let (head, body) = answer.into_parts();
+        let (head, mut body) = answer.into_parts();
+        if raw::is_endless(&sent.path)
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            return match frame.into_data() {
+                Ok(message) => {
+                    let told = told(&head.headers) + &String::from_utf8_lossy(&message);
+                    Heard::Answer { code: 0, told }
+                }
+                Err(trailers) => {
+                    answered(&head.headers, &trailers.into_trailers().unwrap_or_default(), &[])
+                }
+            };
+        }
         let Ok(body) = http_body_util::Limited::new(body, MOST).collect().await else {
             return Heard::Broken("cut off".to_owned());
         };
         let trailers = body.trailers().cloned().unwrap_or_default();
-        let code = [&head.headers, &trailers]
-            .into_iter()
-            .find_map(|of| of.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok()));
-        let Some(code) = code else { return Heard::Broken("no grpc-status".to_owned()) };
-        let mut told = told(&head.headers) + &told(&trailers);
-        told.push_str(&String::from_utf8_lossy(&body.to_bytes()));
-        Heard::Answer { code, told }
+        answered(&head.headers, &trailers, &body.to_bytes())
     }
+}
+
+fn answered(head: &HeaderMap, trailers: &HeaderMap, body: &[u8]) -> Heard {
+    let code = [head, trailers]
+        .into_iter()
+        .find_map(|of| of.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok()));
+    let Some(code) = code else { return Heard::Broken("no grpc-status".to_owned()) };
+    Heard::Answer { code, told: told(head) + &told(trailers) + &String::from_utf8_lossy(body) }
 }
 
 /// Headers as text; what is in base 64, as what it says.
