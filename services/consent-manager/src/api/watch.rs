@@ -61,8 +61,7 @@ impl Api {
             None => Start::Now,
         };
         let (caller, most) = (call.caller(), call.limits().watches);
-        let watching =
-            Watch::open(&self.manager, caller, business, start, wanted, most).await?;
+        let watching = Watch::open(&self.manager, caller, business, start, wanted, most).await?;
         Ok((question, watching))
     }
 }

@@ -63,11 +63,7 @@ async fn whoever_comes_again_hears_everything_from_the_cursor_on_in_order(db: Te
         all.extend(indexes);
         drop(news);
         world.take(vec![contact.phone(world.now(), Denied)]).await;
-        let again = pb::WatchConsentChangesRequest {
-            cursor,
-            from_start: false,
-            ..ask.clone()
-        };
+        let again = pb::WatchConsentChangesRequest { cursor, from_start: false, ..ask.clone() };
         (news, cursor) = watch(&world, again).await;
     }
     while all.len() < 17 {
@@ -160,9 +156,8 @@ async fn a_cursor_is_good_for_its_own_question_and_its_own_history(db: TestDb) {
     let mut contact = Contact::new(world.business);
     world.take(vec![contact.created(world.now(), Granted, Denied)]).await;
     let (_news, cursor) = watch(&world, ask(&world)).await;
-    let refused = async |ask| {
-        refusal(&world.watches().watch_consent_changes(ask).await.unwrap_err())
-    };
+    let refused =
+        async |ask| refusal(&world.watches().watch_consent_changes(ask).await.unwrap_err());
     let own = pb::WatchConsentChangesRequest { cursor: cursor.clone(), ..ask(&world) };
     let other = pb::WatchConsentChangesRequest { channel: Channel::Email.into(), ..own.clone() };
     let (code, _) = refused(other).await;
