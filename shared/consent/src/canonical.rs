@@ -196,6 +196,24 @@ mod tests {
     }
 
     #[test]
+    fn canonical_bytes_are_read_as_what_they_were_and_nothing_else_is() {
+        let mut deleted = change();
+        deleted.channels[0].to = None;
+        deleted.actor = Actor::Service { name: "mailer".to_owned() };
+        deleted.surface_parent = None;
+        deleted.evidence_commitment = Some([7; 32]);
+        for mut change in [change(), deleted] {
+            let bytes = change.canonical();
+            change.channels.sort_unstable_by_key(|carried| carried.channel);
+            assert_eq!(ConsentChange::from_canonical(&bytes), Some(change));
+            for cut in 0..bytes.len() {
+                assert_eq!(ConsentChange::from_canonical(&bytes[..cut]), None, "{cut}");
+            }
+            assert_eq!(ConsentChange::from_canonical(&[&bytes[..], &[0]].concat()), None);
+        }
+    }
+
+    #[test]
     fn the_order_in_which_channels_were_given_does_not_matter() {
         let mut other = change();
         other.channels.reverse();

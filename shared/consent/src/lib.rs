@@ -11,6 +11,7 @@
 mod by_channel;
 mod canonical;
 mod change;
+mod decode;
 mod evidence;
 pub mod wire;
 mod words;

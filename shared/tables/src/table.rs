@@ -93,7 +93,8 @@ impl Cell {
         at.map_or(Self::Empty, Self::Time)
     }
 
-    pub(crate) fn weight(&self) -> usize {
+    /// How much memory it takes, about.
+    pub fn weight(&self) -> usize {
         size_of::<Self>()
             + match self {
                 Self::Text(text) => text.len(),

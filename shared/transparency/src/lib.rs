@@ -7,7 +7,8 @@
 //! - [`verify_inclusion`], [`verify_consistency`]: by the algorithms of RFC 9162, which share nothing with [`Plan`].
 //! - [`Note`], [`Checkpoint`]: signed notes and tree heads of C2SP (`signed-note`, `tlog-checkpoint`).
 //! - [`LedgerKey`], [`PublicKeys`]: Ed25519 keys in PEM, the active one and those before it.
-//! - [`Signed`], [`Erased`]: what is signed of each record.
+//! - [`Signed`], [`Erased`], [`EvidenceErased`]: what is signed of each record.
+//! - [`Jws`]: a signature that standard tools verify, over a receipt for instance.
 //! - [`Record`]: a record as it is exported, one line of JSON.
 //! - [`Audit`]: verifies an export record by record, in constant memory.
 //!
@@ -26,6 +27,7 @@ mod audit;
 mod checkpoint;
 mod frontier;
 mod hash;
+mod jws;
 mod key;
 mod note;
 mod plan;
@@ -37,9 +39,10 @@ pub use audit::{Audit, Finding, Outcome, What};
 pub use checkpoint::{Checkpoint, CheckpointError, InvalidName, LogName};
 pub use frontier::{Frontier, InvalidFrontier};
 pub use hash::{EMPTY_ROOT, Hash, leaf_hash, node_hash};
+pub use jws::{Jws, JwsError};
 pub use key::{KeyError, KeyId, LedgerKey, PublicKey, PublicKeys};
 pub use note::{Note, NoteError};
 pub use plan::{MissingNode, Node, OutOfRange, Plan, STORED_LEVELS};
 pub use record::{Record, UnreadableRecord};
-pub use signature::{Erased, SignatureError, Signed};
+pub use signature::{Erased, EvidenceErased, SignatureError, Signed};
 pub use verify::{InvalidProof, verify_consistency, verify_inclusion};
