@@ -20,7 +20,7 @@ pub use effect::Effect;
 pub use lease::{Lease, News};
 pub use member::{Member, MemberPatch, NewMember, may_edit_viewers, transfer};
 pub use refusal::Refusal;
-pub use settings::{RulesPatch, Settings};
+pub use settings::{LONGEST_GRANT, RulesPatch, SHORTEST_GRANT, Settings};
 pub use zone::{UnknownZone, Zone};
 
 /// How often something was changed; the etag comes from it.

@@ -23,6 +23,7 @@ use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig, with_me
 
 use crate::ACCESS;
 use crate::api::Api;
+use crate::commands::expiries::Expiries;
 use crate::commands::{Directory, LookupRate, Relays};
 use crate::sink::Ledger;
 use crate::store::KeyRing;
@@ -68,6 +69,7 @@ pub struct App {
     clock: SharedClock,
     relay: Relay<Ledger>,
     audit: Relay<AuditSink>,
+    expiries: Expiries,
     server: Server,
     db: Db,
 }
@@ -95,12 +97,14 @@ impl App {
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
         let directory = Directory::new(db_of, clock_of, policies.clone(), keys, relays, sealer)
             .with_lookup_rate(parts.lookups);
+        let expiries = Expiries::new(directory.clone());
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
-        Ok(Self { policies, clock, relay, audit, server, db })
+        Ok(Self { policies, clock, relay, audit, expiries, server, db })
     }
 
     /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes the
-    /// database. Meanwhile it keeps the policy lease and relays changes to the ledger and reveals to the audit record.
+    /// database. Meanwhile it keeps the policy lease, records expiries, and relays changes to the ledger and reveals to the
+    /// audit record.
     pub async fn serve(
         self,
         incoming: impl Into<Incoming>,
@@ -110,13 +114,14 @@ impl App {
         let relay = tokio::spawn(self.relay.run(after.clone()));
         let audit = tokio::spawn(self.audit.run(after.clone()));
         let lease = tokio::spawn(self.policies.keep_lease(after.clone()));
+        let expiries = tokio::spawn(self.expiries.run(after.clone()));
         let served = tokio::select! {
             served = self.server.serve(incoming, stop) => served,
             () = keep_tidy(&self.db, &self.clock) => Ok(()),
         };
         // The last calls have been answered by now; what they committed still goes out, or waits on disk.
         after.cancel();
-        let _ = tokio::join!(relay, audit, lease);
+        let _ = tokio::join!(relay, audit, lease, expiries);
         self.db.close().await;
         served
     }

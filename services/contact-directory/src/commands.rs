@@ -10,6 +10,7 @@ pub mod consents;
 pub mod contacts;
 pub mod erase;
 mod error;
+pub mod expiries;
 pub mod import;
 pub mod leads;
 mod lookups;

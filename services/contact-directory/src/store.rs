@@ -8,6 +8,7 @@ pub mod check;
 pub mod contacts;
 pub mod erase;
 mod error;
+pub mod expiry;
 pub mod find;
 pub mod import;
 pub mod key_table;

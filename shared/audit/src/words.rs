@@ -52,6 +52,7 @@ words! {
         ProtectionOfficer = 9,
         Listed = 10,
         MemberDisplayName = 11,
+        DefaultGrantLifetime = 12,
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
             assert_eq!(plain(wire.as_str_name()), name);
         }
         assert!(pb::Privilege::try_from(5).is_err() && Privilege::from_code(5).is_none());
-        assert!(pb::SettingsField::try_from(12).is_err() && SettingsField::from_code(12).is_none());
+        assert!(pb::SettingsField::try_from(13).is_err() && SettingsField::from_code(13).is_none());
         assert!(Privilege::from_code(0).is_none() && SettingsField::from_code(0).is_none());
     }
 }

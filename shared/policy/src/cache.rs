@@ -55,7 +55,8 @@ impl Standing {
     pub fn rules(&self) -> Rules {
         match self {
             Self::Live(policy) => policy.rules,
-            Self::Lapsed(_) | Self::NoSuchBusiness => Rules::STRICTEST,
+            Self::Lapsed(Some(last)) => Rules::strictest_after(last.rules),
+            Self::Lapsed(None) | Self::NoSuchBusiness => Rules::STRICTEST,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The rules of one business.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use yinyom_consent::Role;
 use yinyom_kernel::{BusinessId, MemberId};
@@ -26,6 +27,8 @@ pub struct Rules {
     /// Whether a member may lift a mask from themself.
     pub members_may_regrant: bool,
     pub shared_address_policy: SharedAddressPolicy,
+    /// When a grant runs out that says nothing of it; never, if `None`.
+    pub default_grant_lifetime: Option<Duration>,
 }
 
 impl Rules {
@@ -35,6 +38,7 @@ impl Rules {
         not_set_visibility: NotSetVisibility::Show,
         members_may_regrant: false,
         shared_address_policy: SharedAddressPolicy::RecordOnly,
+        default_grant_lifetime: None,
     };
 
     /// What holds without a live lease: whatever the true rules are, they hide no more than these.
@@ -43,7 +47,15 @@ impl Rules {
         not_set_visibility: NotSetVisibility::Mask,
         members_may_regrant: false,
         shared_address_policy: SharedAddressPolicy::MostRestrictive,
+        default_grant_lifetime: None,
     };
+
+    /// The strictest rules as far as anybody knows: those of a business whose own were these when they could last be
+    /// had. What grants are given for hides nothing, and a grant for ever is not stricter than one for a year.
+    #[must_use]
+    pub const fn strictest_after(last: Self) -> Self {
+        Self { default_grant_lifetime: last.default_grant_lifetime, ..Self::STRICTEST }
+    }
 }
 
 /// What an unlisted user sees of a channel that was not asked for.

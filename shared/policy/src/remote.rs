@@ -100,6 +100,9 @@ fn read_policy(business: BusinessId, answer: pb::GetPolicyResponse) -> Result<Po
         pb::SharedAddressPolicy::MostRestrictive => SharedAddressPolicy::MostRestrictive,
         pb::SharedAddressPolicy::Unspecified => return Err(unreadable("shared_address_policy")),
     };
+    let default_grant_lifetime = (policy.default_grant_lifetime)
+        .map(|given| Duration::try_from(given).map_err(|_| unreadable("default_grant_lifetime")))
+        .transpose()?;
     let members = policy.members.iter().map(|member| {
         let id: MemberId = member.member_id.parse().map_err(|_| unreadable("a member"))?;
         let role = Role::from_wire(member.role).ok().flatten();
@@ -120,6 +123,7 @@ fn read_policy(business: BusinessId, answer: pb::GetPolicyResponse) -> Result<Po
             not_set_visibility,
             members_may_regrant: policy.members_may_regrant,
             shared_address_policy,
+            default_grant_lifetime,
         },
         members: members.collect::<Result<_, SourceError>>()?,
         time_zone: policy.time_zone,

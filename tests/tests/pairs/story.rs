@@ -135,6 +135,7 @@ impl Story {
                 not_set_visibility,
                 members_may_regrant: false,
                 shared_address_policy,
+                default_grant_lifetime: None,
             },
             members: HashMap::from([(owner, of_owner), (viewer, user)]),
         }

@@ -92,6 +92,7 @@ pub async fn every_change_of_the_settings_is_told(world: World) {
             not_set_visibility: 1,
             members_may_regrant: true,
             shared_address_policy: 2,
+            default_grant_lifetime: Some(prost_types::Duration { seconds: 31_536_000, nanos: 0 }),
             ..Default::default()
         }),
         update_mask: Some(mask(&[
@@ -99,6 +100,7 @@ pub async fn every_change_of_the_settings_is_told(world: World) {
             "not_set_visibility",
             "members_may_regrant",
             "shared_address_policy",
+            "default_grant_lifetime",
         ])),
         ..Default::default()
     };
@@ -155,6 +157,7 @@ pub async fn every_change_of_the_settings_is_told(world: World) {
                 ("", Field::NotSetVisibility, "MASK", "SHOW"),
                 ("", Field::MembersMayRegrant, "OFF", "ON"),
                 ("", Field::SharedAddressPolicy, "RECORD_ONLY", "MOST_RESTRICTIVE"),
+                ("", Field::DefaultGrantLifetime, "", "31536000s"),
             ],
         ),
         (

@@ -37,6 +37,9 @@ pub fn of_rules(before: Option<Rules>, after: Rules) -> Vec<FieldChange> {
         SharedAddressPolicy::RecordOnly => "RECORD_ONLY",
         SharedAddressPolicy::MostRestrictive => "MOST_RESTRICTIVE",
     });
+    let lifetime =
+        |rules: Rules| rules.default_grant_lifetime.map(|of| format!("{}s", of.as_secs()));
+    changes.field(F::DefaultGrantLifetime, before.and_then(lifetime), lifetime(after));
     changes.found
 }
 
@@ -144,13 +147,18 @@ mod tests {
     #[test]
     fn every_rule_is_told_and_only_those_that_changed() {
         use SettingsField as F;
-        let all =
-            of_rules(Some(Rules::INITIAL), Rules { members_may_regrant: true, ..Rules::STRICTEST });
+        let after = Rules {
+            members_may_regrant: true,
+            default_grant_lifetime: Some(std::time::Duration::from_hours(24)),
+            ..Rules::STRICTEST
+        };
+        let all = of_rules(Some(Rules::INITIAL), after);
         let expected = [
             (F::Enforcement, "OFF", "ON"),
             (F::NotSetVisibility, "SHOW", "MASK"),
             (F::MembersMayRegrant, "OFF", "ON"),
             (F::SharedAddressPolicy, "RECORD_ONLY", "MOST_RESTRICTIVE"),
+            (F::DefaultGrantLifetime, "", "86400s"),
         ];
         assert_eq!(told(&all), expected);
         assert_eq!(of_rules(Some(Rules::INITIAL), Rules::INITIAL), []);

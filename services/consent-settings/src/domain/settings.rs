@@ -1,10 +1,18 @@
 //! The consent settings of a business, and who may change which.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use yinyom_kernel::{BusinessId, Etag};
 use yinyom_policy::{NotSetVisibility, Rules, SharedAddressPolicy};
 
 use super::{Actor, Effect, Plan, Refusal, Revision};
+
+/// The shortest that grants may be given for if nothing is said.
+pub const SHORTEST_GRANT: Duration = Duration::from_hours(24);
+
+/// The longest: ten years, with their leap days.
+pub const LONGEST_GRANT: Duration = Duration::from_hours(24 * 3_660);
 
 /// The settings of one business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +30,8 @@ pub struct RulesPatch {
     pub not_set_visibility: Option<NotSetVisibility>,
     pub members_may_regrant: Option<bool>,
     pub shared_address_policy: Option<SharedAddressPolicy>,
+    /// `Some(None)` is for ever.
+    pub default_grant_lifetime: Option<Option<Duration>>,
 }
 
 impl RulesPatch {
@@ -37,6 +47,9 @@ impl RulesPatch {
         }
         if let Some(policy) = self.shared_address_policy {
             rules.shared_address_policy = policy;
+        }
+        if let Some(lifetime) = self.default_grant_lifetime {
+            rules.default_grant_lifetime = lifetime;
         }
         rules
     }
@@ -82,7 +95,7 @@ impl Settings {
 }
 
 /// Whether somebody may see or do less by `after` than by `before`. What enforcement makes of the
-/// other three does not matter here: it may come at any time.
+/// other ones does not matter here: it may come at any time.
 fn takes(before: Rules, after: Rules) -> bool {
     let hides = |v| v == NotSetVisibility::Mask;
     let restricts = |p| p == SharedAddressPolicy::MostRestrictive;
@@ -90,6 +103,13 @@ fn takes(before: Rules, after: Rules) -> bool {
         || (!hides(before.not_set_visibility) && hides(after.not_set_visibility))
         || (before.members_may_regrant && !after.members_may_regrant)
         || (!restricts(before.shared_address_policy) && restricts(after.shared_address_policy))
+        || shortens(before.default_grant_lifetime, after.default_grant_lifetime)
+}
+
+/// Whether grants are given for less: once that was said, none is to be given for longer.
+fn shortens(before: Option<Duration>, after: Option<Duration>) -> bool {
+    let length = |lifetime: Option<Duration>| lifetime.unwrap_or(Duration::MAX);
+    length(after) < length(before)
 }
 
 #[cfg(test)]
@@ -175,7 +195,9 @@ mod tests {
 
     #[test]
     fn every_change_that_hides_or_forbids_more_takes_and_its_reverse_gives() {
-        let strict = Settings { rules: Rules::STRICTEST, ..off() };
+        let year = Some(Duration::from_hours(24 * 365));
+        let strict =
+            Settings { rules: Rules { default_grant_lifetime: year, ..Rules::STRICTEST }, ..off() };
         let loose =
             Settings { rules: Rules { members_may_regrant: true, ..Rules::INITIAL }, ..off() };
         let patches = |r: Rules| {
@@ -188,6 +210,10 @@ mod tests {
                 },
                 RulesPatch {
                     shared_address_policy: Some(r.shared_address_policy),
+                    ..Default::default()
+                },
+                RulesPatch {
+                    default_grant_lifetime: Some(r.default_grant_lifetime),
                     ..Default::default()
                 },
             ]

@@ -1,5 +1,7 @@
 //! The consent settings of a business.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 use yinyom_db::{DbError, Tx};
 use yinyom_kernel::from_micros;
@@ -15,6 +17,7 @@ struct Row {
     not_set_visibility: i32,
     members_may_regrant: bool,
     shared_address_policy: i32,
+    default_grant_lifetime: Option<i64>,
     revision: i64,
     updated_at: i64,
 }
@@ -36,6 +39,8 @@ impl TryFrom<Row> for Settings {
                 2 => SharedAddressPolicy::MostRestrictive,
                 _ => return Err(StoreError::Unknown("shared-address policy")),
             },
+            default_grant_lifetime: (row.default_grant_lifetime)
+                .map(|micros| Duration::from_micros(micros.unsigned_abs())),
         };
         Ok(Self {
             business: row.business_id.into(),
@@ -60,11 +65,15 @@ const fn shared_address(policy: SharedAddressPolicy) -> i32 {
     }
 }
 
+fn micros(lifetime: Duration) -> i64 {
+    i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// The settings of the business that this transaction is about.
 pub async fn get(tx: &mut Tx) -> Result<Option<Settings>, StoreError> {
     tx.scoped(
         "SELECT business_id, enforcement, not_set_visibility, members_may_regrant,
-             shared_address_policy, revision, updated_at
+             shared_address_policy, default_grant_lifetime, revision, updated_at
          FROM consent_settings WHERE business_id = $1",
     )
     .fetch_optional::<Row>()
@@ -77,10 +86,11 @@ pub async fn get(tx: &mut Tx) -> Result<Option<Settings>, StoreError> {
 pub async fn save(tx: &mut Tx, settings: &Settings) -> Result<(), DbError> {
     tx.scoped(
         "INSERT INTO consent_settings (business_id, enforcement, not_set_visibility,
-             members_may_regrant, shared_address_policy, revision, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+             members_may_regrant, shared_address_policy, revision, updated_at, default_grant_lifetime)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (business_id) DO UPDATE SET enforcement = $2, not_set_visibility = $3,
-             members_may_regrant = $4, shared_address_policy = $5, revision = $6, updated_at = $7",
+             members_may_regrant = $4, shared_address_policy = $5, revision = $6, updated_at = $7,
+             default_grant_lifetime = $8",
     )
     .bind(settings.rules.enforcement)
     .bind(visibility(settings.rules.not_set_visibility))
@@ -88,6 +98,7 @@ pub async fn save(tx: &mut Tx, settings: &Settings) -> Result<(), DbError> {
     .bind(shared_address(settings.rules.shared_address_policy))
     .bind(settings.revision)
     .bind(settings.updated_at.as_microsecond())
+    .bind(settings.rules.default_grant_lifetime.map(micros))
     .execute()
     .await
     .map(drop)

@@ -137,6 +137,46 @@ async fn an_unset_or_unknown_enum_is_refused(db: TestDb) {
     assert_eq!(wrong, [required("update_mask"), required("consent_settings")]);
 }
 
+const DAY: i64 = 86_400;
+
+async fn a_lifetime_of_grants_is_from_a_day_to_ten_years_or_none(db: TestDb) {
+    let world = World::start(db).await;
+    let (_, owner) = world.business(pb::Plan::Free).await;
+    let mut client = world.member(&owner);
+    let ask = |given: Option<prost_types::Duration>| {
+        settings_update(&owner, "default_grant_lifetime", |s| s.default_grant_lifetime = given)
+    };
+    let seconds = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
+    for wrong in [
+        seconds(0, 0),
+        seconds(-DAY, 0),
+        seconds(DAY - 1, 0),
+        seconds(DAY, 1),
+        seconds(DAY, -1),
+        seconds(DAY, i32::MAX),
+        seconds(3_660 * DAY + 1, 0),
+        seconds(i64::MAX, 0),
+        seconds(i64::MIN, i32::MIN),
+    ] {
+        let refused = client.settings.update_consent_settings(ask(wrong)).await;
+        let field = "consent_settings.default_grant_lifetime".to_owned();
+        assert_eq!(wrong_fields(refused), [(field, "OUT_OF_RANGE".to_owned())], "{wrong:?}");
+    }
+    assert_eq!(read(&mut client, &owner).await.default_grant_lifetime, None);
+    for right in [seconds(DAY, 0), seconds(3_660 * DAY, 0), None] {
+        client.settings.update_consent_settings(ask(right)).await.unwrap();
+        assert_eq!(read(&mut client, &owner).await.default_grant_lifetime, right);
+        let policy = pb::GetPolicyRequest { name: business_of(&owner) };
+        let policy = world.service().policy.get_policy(policy).await.unwrap().into_inner();
+        assert_eq!(policy.policy.unwrap().default_grant_lifetime, right, "it is distributed");
+    }
+    // A mask that does not name it leaves it alone.
+    client.settings.update_consent_settings(ask(seconds(DAY, 0))).await.unwrap();
+    let other = settings_update(&owner, "members_may_regrant", |s| s.members_may_regrant = true);
+    client.settings.update_consent_settings(other).await.unwrap();
+    assert_eq!(read(&mut client, &owner).await.default_grant_lifetime, seconds(DAY, 0));
+}
+
 async fn a_stale_etag_changes_nothing(db: TestDb) {
     let world = World::start(db).await;
     let (_, owner) = world.business(pb::Plan::Gold).await;
@@ -161,5 +201,6 @@ yinyom_testkit::both_databases!(MIGRATIONS =>
     users_services_and_operators_change_no_settings,
     a_mask_names_known_fields_and_only_those_are_read,
     an_unset_or_unknown_enum_is_refused,
+    a_lifetime_of_grants_is_from_a_day_to_ten_years_or_none,
     a_stale_etag_changes_nothing,
 );

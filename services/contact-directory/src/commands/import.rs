@@ -24,6 +24,7 @@ use super::contacts::change_of;
 use super::request::{Request, begin, finish};
 use super::{Change, Directory, Error, Session};
 use crate::domain::contact::{ContactName, ExternalId};
+use crate::domain::expiry::default_end;
 use crate::domain::import::identity;
 use crate::domain::viewer::may_import;
 use crate::store::BusinessKeys;
@@ -156,7 +157,7 @@ async fn take(
     let rows: Vec<_> = lines.into_iter().map(|line| Row::of(line, keys, now)).collect();
     let known = load::load(tx, keys, &rows, now).await?;
     let change = Change { surface: Surface::Import, ..change_of(session, keys, now) };
-    let mut plan = Plan::new(change, known);
+    let mut plan = Plan::new(change, default_end(session.view().rules(), now), known);
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {
         let (receipt, wrong) = match row {

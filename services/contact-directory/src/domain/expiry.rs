@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Cause, ChannelChange, ConsentState};
+use yinyom_policy::Rules;
 
 use super::{Consent, Outcome};
 
@@ -23,6 +24,13 @@ pub fn settle(consents: &ByChannel<Consent>, now: Timestamp) -> Option<Outcome> 
     (!changes.is_empty()).then_some(Outcome { cause: Cause::Expired, consents: after, changes })
 }
 
+/// When a grant that is given at `now` and says nothing of its end runs out under `rules`.
+pub fn default_end(rules: &Rules, now: Timestamp) -> Option<Timestamp> {
+    let lifetime = rules.default_grant_lifetime?;
+    // What is longer than time itself is for ever.
+    now.checked_add(lifetime).ok()
+}
+
 /// When [`settle`] will next have something to record.
 pub fn due(consents: &ByChannel<Consent>) -> Option<Timestamp> {
     (consents.iter().map(|(_, consent)| consent))
@@ -36,7 +44,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use proptest::prelude::*;
-    use yinyom_policy::Rules;
 
     use super::*;
     use crate::domain::View;

@@ -34,6 +34,20 @@ pub enum Kept {
     RefusedBefore,
 }
 
+/// What a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Says {
+    pub states: ByChannel<Option<ConsentState>>,
+    /// When a grant of it runs out: the business's word, a row has none of its own.
+    pub granted_until: Option<Timestamp>,
+}
+
+impl From<ByChannel<Option<ConsentState>>> for Says {
+    fn from(states: ByChannel<Option<ConsentState>>) -> Self {
+        Self { states, granted_until: None }
+    }
+}
+
 /// Whether a channel takes what a row `says`.
 pub fn weigh(consent: &Consent, says: Option<ConsentState>, now: Timestamp) -> Word {
     use ConsentState::{Denied, Granted, NotSet};
@@ -59,15 +73,13 @@ pub struct Imported {
 
 /// What a row that `says` this makes of a contact's consents. Run [`carry`](super::carry::carry) for the
 /// row's addresses first.
-pub fn import(
-    consents: &ByChannel<Consent>,
-    says: ByChannel<Option<ConsentState>>,
-    now: Timestamp,
-) -> Imported {
-    let words = ByChannel::from_fn(|channel| weigh(consents.get(channel), *says.get(channel), now));
+pub fn import(consents: &ByChannel<Consent>, says: impl Into<Says>, now: Timestamp) -> Imported {
+    let Says { states, granted_until } = says.into();
+    let words =
+        ByChannel::from_fn(|channel| weigh(consents.get(channel), *states.get(channel), now));
     let taken = words.map(|_, word| word == Word::Taken);
-    let after = consents.map(|channel, before| match says.get(channel) {
-        Some(state) if *taken.get(channel) => before.say(*state, None, now),
+    let after = consents.map(|channel, before| match states.get(channel) {
+        Some(state) if *taken.get(channel) => before.say(*state, granted_until, now),
         _ => before,
     });
     let outcome = Outcome::of(Cause::Imported, consents, after, taken, now).unless_empty();
@@ -87,11 +99,7 @@ pub struct Weighed {
 ///
 /// That is one change, `IMPORTED` from nothing. It is two where a deleted contact had refused an address: that
 /// its channel starts `DENIED` is not the row's word and does not rest on the row's evidence.
-pub fn new_contact(
-    refused: ByChannel<bool>,
-    says: ByChannel<Option<ConsentState>>,
-    now: Timestamp,
-) -> Weighed {
+pub fn new_contact(refused: ByChannel<bool>, says: impl Into<Says>, now: Timestamp) -> Weighed {
     let mut started = start(refused, now);
     let Imported { words, outcome } = import(&started.consents, says, now);
     let outcomes = match outcome {
@@ -114,7 +122,7 @@ pub fn new_contact(
 pub fn known_contact(
     consents: &ByChannel<Consent>,
     coming: ByChannel<Coming>,
-    says: ByChannel<Option<ConsentState>>,
+    says: impl Into<Says>,
     now: Timestamp,
 ) -> Weighed {
     let settled = settle(consents, now);

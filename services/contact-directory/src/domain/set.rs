@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Cause, Channel, ConsentState};
 use yinyom_kernel::{InvalidInput, Text, Violations, from_micros};
 
+use super::expiry::default_end;
 use super::{Consent, Outcome, Refusal, View, guard};
 
 /// What a client says that a channel shall be; `None` is a field that it did not set.
@@ -100,17 +101,19 @@ fn read_one(wrong: &mut Violations, at: &str, input: &AssignmentInput) -> Option
 }
 
 /// What `assignments` make of a contact's consents. Both channels change or neither: one that would lift the
-/// actor's own mask refuses both. The same state again is a change too: its evidence is new.
+/// actor's own mask refuses both. The same state again is a change too: its evidence is new. A grant that says nothing of
+/// its end has the business's.
 pub fn set(
     actor: &View,
     consents: &ByChannel<Consent>,
     assignments: &Assignments,
     now: Timestamp,
 ) -> Result<Outcome, Refusal> {
+    let end = default_end(actor.rules(), now);
     let after = ByChannel::from_fn(|channel| {
         let before = consents.get(channel);
         match assignments.0.get(channel) {
-            Some(assigned) => before.say(assigned.state, assigned.expires_at, now),
+            Some(assigned) => before.say(assigned.state, assigned.expires_at.or(end), now),
             None => *before,
         }
     });
@@ -151,6 +154,8 @@ pub fn withdraw(consents: &ByChannel<Consent>, from: Withdrawal, now: Timestamp)
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
 
     use rstest::rstest;
     use yinyom_consent::ConsentState::{Denied, Granted, NotSet};
@@ -278,6 +283,26 @@ mod tests {
         let before = ByChannel { phone: until(10), email: until(10) };
         let outcome = set(&user(SHOW), &before, &assign(&[(PHONE, Granted)]), at(1)).unwrap();
         assert_eq!(outcome.consents.phone.state_at(at(99)), Granted);
+    }
+
+    #[test]
+    fn a_grant_that_says_nothing_of_its_end_has_the_one_of_the_business() {
+        let rules = Rules { default_grant_lifetime: Some(Duration::from_secs(30)), ..SHOW };
+        let own = AssignmentInput { expires_at: Some(at(20)), ..input(PHONE, Granted) };
+        for view in
+            [user(rules), View::new(Viewer::Service, rules), View::new(Viewer::Presumed, rules)]
+        {
+            let before = of(Granted, Granted);
+            let given = Assignments::read(&[own, input(EMAIL, Granted)]).unwrap();
+            let outcome = set(&view, &before, &given, at(10)).unwrap();
+            assert_eq!(outcome.consents.phone.expires_at, Some(at(20)), "its own is kept");
+            assert_eq!(outcome.consents.email.expires_at, Some(at(40)));
+            assert_eq!(outcome.changes[1].expires_at, Some(at(40)), "and the ledger is told");
+            for state in [NotSet, Denied] {
+                let outcome = set(&view, &before, &assign(&[(PHONE, state)]), at(10)).unwrap();
+                assert_eq!(outcome.consents.phone.expires_at, None, "only a grant runs out");
+            }
+        }
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl View {
     /// `viewer` under `rules`, or under the strictest ones where the rules cannot be had.
     pub const fn new(viewer: Viewer, rules: Rules) -> Self {
         let rules = match viewer {
-            Viewer::Presumed | Viewer::Unknown => Rules::STRICTEST,
+            Viewer::Presumed | Viewer::Unknown => Rules::strictest_after(rules),
             _ => rules,
         };
         Self { viewer, rules, unrecorded: false }

@@ -4,6 +4,7 @@ mod accounts;
 mod batch;
 mod contacts;
 mod deletion;
+mod expiries;
 mod leads;
 mod lookups;
 mod nothing;

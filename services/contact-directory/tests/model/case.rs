@@ -106,6 +106,7 @@ impl<'a> Case<'a> {
             } else {
                 SharedAddressPolicy::RecordOnly
             },
+            default_grant_lifetime: None,
         };
         let (time_zone, members) = ("Asia/Bangkok".to_owned(), members.collect());
         let policy = Policy { business: id, revision: 0, time_zone, rules, members };

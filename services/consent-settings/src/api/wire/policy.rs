@@ -7,7 +7,7 @@ use yinyom_kernel::{InvalidId, InvalidInput, Name, Text, Violations};
 use yinyom_policy::{Policy, Renewal};
 use yinyom_proto::settings::v1 as pb;
 
-use super::settings::{shared_address_to_wire, visibility_to_wire};
+use super::settings::{lifetime_to_wire, shared_address_to_wire, visibility_to_wire};
 use crate::domain::Revision;
 
 /// The rules, members by id.
@@ -29,6 +29,7 @@ pub(in crate::api) fn policy(policy: Policy) -> pb::Policy {
         members_may_regrant: policy.rules.members_may_regrant,
         shared_address_policy: shared_address_to_wire(policy.rules.shared_address_policy).into(),
         members: members.collect(),
+        default_grant_lifetime: lifetime_to_wire(policy.rules.default_grant_lifetime),
     }
 }
 
@@ -57,14 +58,13 @@ impl TryFrom<&pb::RenewPolicyLeaseRequest> for RenewLease {
         if sent.applied_revision < 0 {
             negative(&mut wrong, "applied_revision");
         }
-        let max_wait = match sent.max_wait.map(Duration::try_from) {
-            None => Duration::ZERO,
-            Some(Ok(wait)) => wait,
-            Some(Err(_)) => {
-                negative(&mut wrong, "max_wait");
-                Duration::ZERO
-            }
-        };
+        // prost's own conversion panics on some numbers that are below zero.
+        let below_zero = sent.max_wait.is_some_and(|wait| wait.seconds < 0 || wait.nanos < 0);
+        if below_zero {
+            negative(&mut wrong, "max_wait");
+        }
+        let max_wait = sent.max_wait.filter(|_| !below_zero);
+        let max_wait = max_wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
         let applied = sent.applied_revision;
         wrong.finish(holder.map(|holder| Self { holder, applied, max_wait }))
     }

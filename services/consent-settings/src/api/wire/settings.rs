@@ -1,5 +1,7 @@
 //! Consent settings and the viewer list in protobuf.
 
+use std::time::Duration;
+
 use yinyom_consent::MEMBERS;
 use yinyom_consent::wire::timestamp;
 use yinyom_kernel::{BusinessId, InvalidInput, MemberId, Name, RequestId, Text, Violations};
@@ -7,7 +9,7 @@ use yinyom_policy::{NotSetVisibility, SharedAddressPolicy};
 use yinyom_proto::settings::v1 as pb;
 
 use super::{Mask, business, member_of, request_id, unknown_value};
-use crate::domain::{MAX_VIEWERS, Member, RulesPatch, Settings};
+use crate::domain::{LONGEST_GRANT, MAX_VIEWERS, Member, RulesPatch, SHORTEST_GRANT, Settings};
 
 const CONSENT_SETTINGS: Name = Name::of("consentSettings");
 
@@ -25,6 +27,10 @@ pub(super) fn shared_address_to_wire(policy: SharedAddressPolicy) -> pb::SharedA
     }
 }
 
+pub(super) fn lifetime_to_wire(lifetime: Option<Duration>) -> Option<prost_types::Duration> {
+    lifetime.and_then(|lifetime| prost_types::Duration::try_from(lifetime).ok())
+}
+
 impl From<Settings> for pb::ConsentSettings {
     fn from(settings: Settings) -> Self {
         Self {
@@ -36,6 +42,7 @@ impl From<Settings> for pb::ConsentSettings {
                 .into(),
             update_time: Some(timestamp(settings.updated_at)),
             etag: settings.etag().to_string(),
+            default_grant_lifetime: lifetime_to_wire(settings.rules.default_grant_lifetime),
         }
     }
 }
@@ -75,6 +82,7 @@ fn update(
         "not_set_visibility",
         "members_may_regrant",
         "shared_address_policy",
+        "default_grant_lifetime",
     ];
     let mask = Mask::read(wrong, sent.update_mask.as_ref(), &known);
     let request_id = request_id(wrong, &sent.request_id);
@@ -87,6 +95,8 @@ fn update(
         mask.field("not_set_visibility", || visibility(wrong, sent.not_set_visibility));
     let shared =
         mask.field("shared_address_policy", || shared_address(wrong, sent.shared_address_policy));
+    let lifetime =
+        mask.field("default_grant_lifetime", || lifetime(wrong, sent.default_grant_lifetime));
     Some(UpdateSettings {
         business: business?,
         etag: sent.etag.clone(),
@@ -97,6 +107,7 @@ fn update(
                 .has("members_may_regrant")
                 .then_some(sent.members_may_regrant),
             shared_address_policy: shared,
+            default_grant_lifetime: lifetime,
         },
         request_id,
     })
@@ -124,6 +135,30 @@ fn shared_address(wrong: &mut Violations, number: i32) -> Option<SharedAddressPo
         Err(_) => unknown_value(wrong, field),
     }
     None
+}
+
+/// Reads whole seconds within bounds; none is for ever.
+fn lifetime(
+    wrong: &mut Violations,
+    given: Option<prost_types::Duration>,
+) -> Option<Option<Duration>> {
+    let Some(given) = given else { return Some(None) };
+    // prost's own conversion panics on some numbers.
+    let seconds = u64::try_from(given.seconds).ok().filter(|_| given.nanos == 0);
+    let read = seconds
+        .map(Duration::from_secs)
+        .filter(|lifetime| (SHORTEST_GRANT..=LONGEST_GRANT).contains(lifetime));
+    if read.is_none() {
+        wrong.push(
+            "consent_settings.default_grant_lifetime",
+            "OUT_OF_RANGE",
+            Text::new(
+                "must be whole seconds, from one day to 3,660 days.",
+                "ต้องเป็นวินาทีเต็ม ตั้งแต่หนึ่งวันถึง 3,660 วัน",
+            ),
+        );
+    }
+    read.map(Some)
 }
 
 /// A member of the viewer list.

@@ -19,7 +19,7 @@ use crate::domain::carry::Coming;
 use crate::domain::contact::{ContactName, ExternalId, search_key};
 use crate::domain::delete::keeps_refusal;
 use crate::domain::evidence::Evidence;
-use crate::domain::import::{Weighed, Word, identity, known_contact, new_contact};
+use crate::domain::import::{Says, Weighed, Word, identity, known_contact, new_contact};
 use crate::domain::lead::{Account, Lead};
 use crate::domain::points::{MAX_POINTS, Point, channel_of};
 use crate::domain::{Contact, Outcome};
@@ -28,6 +28,8 @@ use crate::store::StoreError;
 /// A batch under way: what is to be saved.
 pub struct Plan<'a> {
     change: Change<'a>,
+    /// When a grant of a row runs out.
+    granted_until: Option<Timestamp>,
     known: Known,
     created: HashSet<ContactId>,
     updated: HashSet<ContactId>,
@@ -42,9 +44,10 @@ pub struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Nothing planned yet. `change` rests on no evidence.
-    pub fn new(change: Change<'a>, known: Known) -> Self {
+    pub fn new(change: Change<'a>, granted_until: Option<Timestamp>, known: Known) -> Self {
         Self {
             change,
+            granted_until,
             known,
             created: HashSet::new(),
             updated: HashSet::new(),
@@ -155,7 +158,8 @@ impl<'a> Plan<'a> {
         contact.revision = 1;
         let refused =
             ByChannel::from_fn(|channel| self.refused(&person.name, &person.addresses, channel));
-        let Weighed { words, outcomes } = new_contact(refused, person.says, self.change.now);
+        let says = Says { states: person.says, granted_until: self.granted_until };
+        let Weighed { words, outcomes } = new_contact(refused, says, self.change.now);
         self.record(&mut contact, outcomes, said_at)?;
         let id = contact.id;
         if let Some(external_id) = contact.external_id.clone() {
@@ -179,8 +183,8 @@ impl<'a> Plan<'a> {
             refused: self.refused(&contact.name, &added, channel),
         });
         let now = self.change.now;
-        let Weighed { words, outcomes } =
-            known_contact(&contact.consents, coming, person.says, now);
+        let says = Says { states: person.says, granted_until: self.granted_until };
+        let Weighed { words, outcomes } = known_contact(&contact.consents, coming, says, now);
         // A fingerprint holds the name: a row that was matched by it has nothing new to say of that. If the
         // contact is called otherwise, somebody has mended it since, or the row writes it in another case.
         // A part that the row leaves empty says nothing.

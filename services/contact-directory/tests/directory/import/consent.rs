@@ -67,6 +67,36 @@ async fn twice(house: &House, row: ImportRow) -> RowResult {
     first
 }
 
+/// From when the row is taken, whenever the customer said so: that is a claim.
+async fn a_grant_of_a_row_runs_out_when_the_business_says(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let year = Duration::from_hours(24 * 365);
+    house.rule(|policy| policy.rules.default_grant_lifetime = Some(year)).await;
+    let end = house.clock.now() + year;
+    let known = import(&house, &[row("Known").id("1").phone(ONE)]).await;
+    let rows = [
+        row("Known").id("1").phone(ONE).says(GRANTED).at(START - 86_400),
+        row("New").id("2").phone(TWO).says(GRANTED),
+        row("No").id("3").phone(TWO).says(DENIED),
+    ];
+    let taken = import(&house, &rows).await;
+    assert_eq!(contact(&taken[0]), contact(&known[0]));
+    let ends = async |id: ContactId| {
+        let contacts = house.contacts().await;
+        contacts.iter().find(|contact| contact.id == id).unwrap().consents.phone.expires_at
+    };
+    assert_eq!(ends(contact(&taken[0])).await, Some(end));
+    assert_eq!(ends(contact(&taken[1])).await, Some(end));
+    assert_eq!(ends(contact(&taken[2])).await, None);
+    // The same again is no renewal.
+    house.pass(Duration::from_hours(1)).await;
+    assert_eq!(became(&import(&house, &rows[..1]).await), [Some(Unchanged)]);
+    assert_eq!(ends(contact(&taken[0])).await, Some(end));
+    let told: Vec<_> = house.ledger().await;
+    let told: Vec<_> = told.iter().flat_map(|c| &c.channels).filter_map(|c| c.expires_at).collect();
+    assert_eq!(told, [end, end], "and the ledger is told");
+}
+
 async fn a_row_with_a_word_is_one_change_that_says_where_it_came_from(db: TestDb) {
     let house = House::on(db.handle()).await;
     import(&house, &[row("Somchai").phone(ONE).says(GRANTED).at(START - 86_400)]).await;
@@ -179,6 +209,7 @@ async fn a_grant_that_ran_out_is_recorded_before_what_follows(db: TestDb) {
 }
 
 both_databases!(MIGRATIONS =>
+    a_grant_of_a_row_runs_out_when_the_business_says,
     a_row_with_a_word_is_one_change_that_says_where_it_came_from,
     what_a_row_does_not_say_rests_on_nothing,
     a_refusal_in_a_file_always_applies,
