@@ -1,23 +1,28 @@
 //! The wiring: from parts to a service that listens. The only place where it is done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
 use yinyom_kernel::SharedClock;
 use yinyom_keys::{KeysError, admit};
+use yinyom_outbox::TaskLease;
 use yinyom_policy::Policies;
 use yinyom_privacy::{MasterKeys, WrapError};
 use yinyom_proto::manager::v1::audit_service_server::AuditServiceServer;
+use yinyom_proto::manager::v1::export_service_server::ExportServiceServer;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerServiceServer;
 use yinyom_proto::manager::v1::proof_service_server::ProofServiceServer;
+use yinyom_proto::manager::v1::receipt_service_server::ReceiptServiceServer;
 use yinyom_proto::manager::v1::report_service_server::ReportServiceServer;
+use yinyom_proto::manager::v1::retention_service_server::RetentionServiceServer;
 use yinyom_proto::manager::v1::watch_service_server::WatchServiceServer;
 use yinyom_rpc::{Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::api::Api;
-use crate::commands::{Manager, sign_earlier};
+use crate::commands::{ERASURES, Manager, count_earlier, destroy_due, sign_earlier};
 use crate::{ACCESS, Feeds, Notary};
 
 /// The schema's history.
@@ -25,6 +30,11 @@ pub static MIGRATIONS: Migrations = Migrations {
     sqlite: sqlx::migrate!("migrations/sqlite"),
     postgres: sqlx::migrate!("migrations/postgres"),
 };
+
+/// How often one looks whether there is something to destroy.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How long the replica that destroys may be gone before another one does.
+const DESTROYER_FOR: Duration = Duration::from_mins(3);
 
 /// What a replica is made of, however it was come by: from files in a cluster, from flags of the
 /// all-in-one on a laptop.
@@ -77,13 +87,18 @@ impl App {
         let sealer = manager.masters.sealer("yinyom manager page tokens").await?;
         let api = Api::new(manager.clone(), sealer);
         let sized = parts.server.clone();
-        let [a, b, c, d] = [(); 4].map(|()| Arc::clone(&api));
+        let receipts = ReceiptServiceServer::from_arc(Arc::clone(&api));
+        let retention = RetentionServiceServer::from_arc(Arc::clone(&api));
+        let [a, b, c, d, e] = [(); 5].map(|()| Arc::clone(&api));
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
                 .add_service(with_message_limits!(AuditServiceServer::from_arc(a), sized))
+                .add_service(with_message_limits!(ExportServiceServer::from_arc(e), sized))
                 .add_service(with_message_limits!(LedgerServiceServer::from_arc(b), sized))
                 .add_service(with_message_limits!(ProofServiceServer::from_arc(c), sized))
+                .add_service(with_message_limits!(receipts, sized))
                 .add_service(with_message_limits!(ReportServiceServer::from_arc(d), sized))
+                .add_service(with_message_limits!(retention, sized))
                 .add_service(with_message_limits!(WatchServiceServer::from_arc(api), sized));
         Ok(Self { manager, sign_earlier: parts.sign_earlier, server })
     }
@@ -114,9 +129,17 @@ impl App {
             let (manager, after) = (self.manager.clone(), after.clone());
             tokio::spawn(async move { sign(&manager, &after).await })
         });
+        let destroying = {
+            let (manager, after) = (self.manager.clone(), after.clone());
+            tokio::spawn(async move { destroy(&manager, &after).await })
+        };
+        let counting = {
+            let (manager, after) = (self.manager.clone(), after.clone());
+            tokio::spawn(async move { count(&manager, &after).await })
+        };
         let served = serve(self.server).await;
         after.cancel();
-        let _ = lease.await;
+        let _ = tokio::join!(lease, destroying, counting);
         if let Some(signing) = signing {
             let _ = signing.await;
         }
@@ -125,9 +148,41 @@ impl App {
     }
 }
 
+/// Destroys what is due, as soon as it is known to be and every minute, for ever: one replica at a time. What is cut short is
+/// done by the next.
+async fn destroy(manager: &Manager, stop: &CancellationToken) {
+    let (db, clock) = (manager.db.clone(), SharedClock::clone(&manager.clock));
+    let lease = TaskLease::new(db, clock, "destroy", DESTROYER_FOR);
+    let mut woken = manager.db.listen(ERASURES);
+    let work = async {
+        loop {
+            let destroyed = match lease.hold().await {
+                Ok(true) => destroy_due(manager).await,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = destroyed {
+                tracing::warn!(%error, "what was erased is not destroyed yet");
+            }
+            let _ = tokio::time::timeout(LOOK_EVERY, woken.changed()).await;
+        }
+    };
+    stop.run_until_cancelled(work).await;
+    if let Err(error) = lease.release().await {
+        tracing::debug!(%error, "another replica waits for the lease to run out");
+    }
+}
+
 /// Signs what is older than signatures. What is left when it stops is done at the next start.
 async fn sign(manager: &Manager, stop: &CancellationToken) {
     if let Some(Err(error)) = stop.run_until_cancelled(sign_earlier(manager)).await {
         tracing::error!(%error, "records from before signatures are not signed");
+    }
+}
+
+/// Counts by time what is older than such counts. What is left when it stops is done at the next start.
+async fn count(manager: &Manager, stop: &CancellationToken) {
+    if let Some(Err(error)) = stop.run_until_cancelled(count_earlier(&manager.db)).await {
+        tracing::error!(%error, "earlier changes are not counted by time");
     }
 }

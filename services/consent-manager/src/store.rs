@@ -5,8 +5,13 @@
 
 pub mod audit;
 pub mod consents;
+pub mod erasures;
+pub mod exports;
 pub mod heads;
 pub mod ledger;
+pub mod past;
+pub mod receipts;
+pub mod retention;
 pub mod rollups;
 mod rows;
 pub mod subjects;

@@ -247,7 +247,8 @@ pub fn change_from_wire(
     wrong.finish(change)
 }
 
-fn of_business<T>(
+/// `id`, if its owner is the business that the request is about.
+pub fn of_business<T>(
     wrong: &mut Violations,
     field: &str,
     business: BusinessId,
@@ -276,7 +277,8 @@ pub fn read_actor(
     of_business(wrong, "actor", business, owner, Actor::Member { member, role })
 }
 
-fn read_parent(wrong: &mut Violations, business: BusinessId, name: &str) -> Option<SurfaceParent> {
+/// Reads the name of a lead or an account; empty is none. See [`parent_name`].
+pub fn read_parent(wrong: &mut Violations, business: BusinessId, name: &str) -> Option<SurfaceParent> {
     if name.is_empty() {
         return None;
     }

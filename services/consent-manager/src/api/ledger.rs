@@ -65,12 +65,13 @@ impl Api {
         call: &Call,
         mut body: pb::GetContactHistoryRequest,
     ) -> Result<pb::GetContactHistoryResponse, Unanswered> {
-        let (name, size) = questions::history(&body, call)?;
+        let (name, as_of, size) = questions::history(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, name.0, &body);
         let before = self.pages.open(&question, &token)?;
-        let found = commands::history(&self.manager, call.caller(), name, before, size).await?;
+        let found =
+            commands::history(&self.manager, call.caller(), name, as_of, before, size).await?;
         let last = found.entries.last().map(|entry| entry.recorded.change.seq);
         Ok(pb::GetContactHistoryResponse {
             consents: answers::consents(name.0, found.consents),
@@ -84,18 +85,18 @@ impl Api {
         call: &Call,
         mut body: pb::ListConsentsRequest,
     ) -> Result<pb::ListConsentsResponse, Unanswered> {
-        let (business, filter, size) = questions::consents(&body, call)?;
+        let (business, filter, as_of, size) = questions::consents(&body, call)?;
         let token = std::mem::take(&mut body.page_token);
         body.page_size = 0;
         let question = Question::of(call, business, &body);
         let after = self.pages.open(&question, &token)?;
         let caller = call.caller();
+        let filter = (&filter, as_of);
         let found =
-            commands::consents(&self.manager, caller, business, &filter, after, size).await?;
-        let last = found.last().map(|record| (record.contact, record.channel));
+            commands::consents(&self.manager, caller, business, filter, after, size).await?;
         Ok(pb::ListConsentsResponse {
-            next_page_token: self.pages.next(&question, last),
-            consents: answers::consents(business, found.items),
+            next_page_token: self.pages.next(&question, found.next),
+            consents: answers::consents(business, found.records),
         })
     }
 

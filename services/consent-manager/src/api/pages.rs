@@ -6,6 +6,8 @@ use yinyom_kernel::{BusinessId, ContactId};
 use yinyom_privacy::{InvalidPageToken, TokenSealer};
 use yinyom_rpc::Call;
 
+use crate::domain::Place;
+
 /// Seals and opens page tokens. Every replica has the same key, so a page can be had from any.
 pub(super) struct Pages(TokenSealer);
 
@@ -62,6 +64,43 @@ impl Cursor for (ContactId, Channel) {
         let (contact, channel) = bytes.split_first_chunk::<16>()?;
         let channel = Channel::from_code(i16::from_be_bytes(channel.try_into().ok()?)).ok()?;
         Some((uuid::Uuid::from_bytes(*contact).into(), channel))
+    }
+}
+
+/// After this contact.
+impl Cursor for ContactId {
+    fn write(&self) -> Vec<u8> {
+        self.uuid().as_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(uuid::Uuid::from_slice(bytes).ok()?.into())
+    }
+}
+
+/// After this contact of this business.
+impl Cursor for (BusinessId, ContactId) {
+    fn write(&self) -> Vec<u8> {
+        [&self.0.uuid().as_bytes()[..], self.1.uuid().as_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (business, contact) = bytes.split_first_chunk::<16>()?;
+        let contact = uuid::Uuid::from_slice(contact).ok()?;
+        Some((uuid::Uuid::from_bytes(*business).into(), contact.into()))
+    }
+}
+
+/// After this place of a breakdown.
+impl Cursor for Place {
+    fn write(&self) -> Vec<u8> {
+        [&self.answers.to_be_bytes()[..], self.value.as_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (answers, value) = bytes.split_first_chunk::<8>()?;
+        let value = String::from_utf8(value.to_vec()).ok()?;
+        Some(Self { answers: i64::from_be_bytes(*answers), value })
     }
 }
 

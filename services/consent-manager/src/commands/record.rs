@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
 use uuid::Uuid;
@@ -10,15 +11,16 @@ use yinyom_db::{DbError, Tx};
 use yinyom_failpoints::{Point, reached};
 use yinyom_identity::Caller;
 use yinyom_kernel::{BusinessId, ContactId, Fault};
-use yinyom_privacy::MasterKeys;
 use yinyom_transparency::Frontier;
 
 use super::proofs::signatures;
-use super::{Manager, Refused};
-use crate::domain::{Batch, Growth, Outcome, Recorded, Stream, StreamResult, Submission, judge};
+use super::{Manager, Refused, erasures};
+use crate::domain::{
+    Batch, Counting, Growth, Known, Outcome, Recorded, Stream, StreamResult, Submission, judge,
+};
 use crate::notary::Notary;
 use crate::store::heads::End;
-use crate::store::{StoreError, consents, heads, ledger, rollups, subjects, tree};
+use crate::store::{StoreError, consents, heads, ledger, past, rollups, subjects, tree};
 
 /// Streams of batches, by what became of them. A conflict is an alarm: two histories of one contact.
 static STREAMS: LazyLock<Counter<u64>> = LazyLock::new(|| {
@@ -45,13 +47,18 @@ pub async fn record(
             let judged = judge_streams(&mut tx, streams).await?;
             let size = end.next_index + i64::try_from(judged.taken.len()).unwrap_or_default();
             if !judged.taken.is_empty() {
-                let contacts = judged.taken.iter().map(|taken| taken.change.contact.uuid());
-                let before = consents::of(&mut tx, &contacts.collect::<Vec<_>>()).await?;
+                let known = known(&mut tx, &judged, end.counted_to).await?;
                 // Under the lock, so that the times of ingestion follow the indexes.
                 let now = clock.now();
-                let batch = Batch::append(end.next_index, before, judged.taken, now);
+                let mut batch = Batch::append(end.next_index, known, judged.taken, now);
+                let erased = erasures::strip(&mut tx, &notary, &mut batch.entries).await?;
                 let tree = append(&mut tx, &notary, end, &batch.entries).await?;
-                write(&mut tx, &masters, &batch, tree.as_ref(), now.as_microsecond()).await?;
+                let now = now.as_microsecond();
+                let keys = erasures::take(&mut tx, &batch, &erased, now).await?;
+                if !keys.is_empty() {
+                    subjects::keep(&mut tx, &masters, &keys, now).await?;
+                }
+                write(&mut tx, &batch, tree.as_ref()).await?;
                 if batch.tally.mismatches > 0 {
                     let channels = batch.tally.mismatches;
                     tracing::warn!(%business, channels, "changes from a state that was not");
@@ -78,6 +85,35 @@ struct Judged {
     results: Vec<StreamResult>,
     /// In the order in which they were sent.
     taken: Vec<Submission>,
+    /// When the last change of each stream was recorded.
+    last_at: HashMap<ContactId, Timestamp>,
+}
+
+/// What the ledger has of the contacts whose changes are taken, as far as these make something of it.
+async fn known(
+    tx: &mut Tx,
+    judged: &Judged,
+    counted_to: Option<ContactId>,
+) -> Result<HashMap<ContactId, Known>, StoreError> {
+    let mut earliest: BTreeMap<ContactId, Timestamp> = BTreeMap::new();
+    for Submission { change, .. } in &judged.taken {
+        let at = earliest.entry(change.contact).or_insert(change.recorded_at);
+        *at = change.recorded_at.min(*at);
+    }
+    let contacts: Vec<Uuid> = earliest.keys().map(|contact| contact.uuid()).collect();
+    let mut before = consents::of(tx, &contacts).await?;
+    let mut known = HashMap::with_capacity(contacts.len());
+    for (contact, at) in earliest {
+        let later = counted_to.is_some_and(|counted| contact > counted);
+        let counting = match judged.last_at.get(&contact) {
+            _ if later => Counting::Later,
+            // The directory's replicas have clocks of their own, and look at them before they write.
+            Some(last) if at < *last => Counting::Anew(past::all_of(tx, contact).await?),
+            _ => Counting::Onward,
+        };
+        known.insert(contact, Known { current: before.remove(&contact), counting });
+    }
+    Ok(known)
 }
 
 async fn judge_streams(tx: &mut Tx, streams: Vec<Stream>) -> Result<Judged, StoreError> {
@@ -85,7 +121,7 @@ async fn judge_streams(tx: &mut Tx, streams: Vec<Stream>) -> Result<Judged, Stor
     let contacts: Vec<Uuid> =
         streams.iter().filter_map(|stream| stream.contact).map(ContactId::uuid).collect();
     let lasts = heads::lock_streams(tx, &contacts).await?;
-    let last = |contact: ContactId| lasts.get(&contact).copied().unwrap_or_default();
+    let last = |contact: ContactId| lasts.get(&contact).map_or(0, |(last, _)| *last);
     let repeated: Vec<(ContactId, i64)> = streams
         .iter()
         .flat_map(|stream| stream.changes.iter().flatten())
@@ -97,7 +133,11 @@ async fn judge_streams(tx: &mut Tx, streams: Vec<Stream>) -> Result<Judged, Stor
         repeated => ledger::leaves(tx, repeated).await?,
     };
     let none = BTreeMap::new();
-    let mut judged = Judged { results: Vec::with_capacity(streams.len()), taken: Vec::new() };
+    let mut judged = Judged {
+        results: Vec::with_capacity(streams.len()),
+        taken: Vec::new(),
+        last_at: lasts.iter().filter_map(|(of, (_, at))| Some((*of, (*at)?))).collect(),
+    };
     for Stream { name, contact, changes } in streams {
         let last_seq = contact.map(last).unwrap_or_default();
         let (contact, changes) = match (contact, changes) {
@@ -157,13 +197,7 @@ async fn append(
     Ok(Some(growth.tree))
 }
 
-async fn write(
-    tx: &mut Tx,
-    masters: &MasterKeys,
-    batch: &Batch,
-    tree: Option<&Frontier>,
-    now: i64,
-) -> Result<(), StoreError> {
+async fn write(tx: &mut Tx, batch: &Batch, tree: Option<&Frontier>) -> Result<(), StoreError> {
     let uuids = |of: &[ContactId]| of.iter().map(|contact| contact.uuid()).collect::<Vec<_>>();
     heads::advance_streams(tx, &batch.heads).await?;
     if !batch.current.is_empty() {
@@ -171,12 +205,6 @@ async fn write(
     }
     if !batch.gone.is_empty() {
         consents::remove(tx, &uuids(&batch.gone)).await?;
-    }
-    if !batch.erased.is_empty() {
-        subjects::destroy(tx, &uuids(&batch.erased)).await?;
-    }
-    if !batch.keys.is_empty() {
-        subjects::keep(tx, masters, &batch.keys, now).await?;
     }
     rollups::add(tx, &batch.tally).await?;
     let changes = i64::try_from(batch.entries.len()).unwrap_or(i64::MAX);

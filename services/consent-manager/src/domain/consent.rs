@@ -37,7 +37,32 @@ impl Consent {
     }
 }
 
-/// What `change` makes of a contact's consent; `None` is a contact that is not there.
+/// From when each of a contact's changes counts, given when each was recorded, in the order of their numbers.
+///
+/// Numbers order, and clocks do not (TRAPS 11): a change that was recorded before an earlier one puts that one in its own
+/// moment. So what stands at a moment is what the changes make up to the last one that was recorded by then.
+pub fn moments(recorded: impl DoubleEndedIterator<Item = Timestamp>) -> Vec<Timestamp> {
+    let mut earliest = Timestamp::MAX;
+    let back = recorded.rev().map(|at| {
+        earliest = earliest.min(at);
+        earliest
+    });
+    let mut moments: Vec<_> = back.collect();
+    moments.reverse();
+    moments
+}
+
+/// What all changes of a contact make of it, in the order of their numbers.
+pub fn retrace(changes: &[ConsentChange], tally: &mut Tally) -> Option<ByChannel<Consent>> {
+    let moments = moments(changes.iter().map(|change| change.recorded_at));
+    let mut contact = None;
+    for (change, at) in changes.iter().zip(moments) {
+        contact = advance(contact.as_ref(), change, at, tally);
+    }
+    contact
+}
+
+/// What `change`, which counts from `at` on, makes of a contact's consent; `None` is a contact that is not there.
 ///
 /// The directory is the authority: a change is taken even where its `from` is not what the ledger had. The counts go
 /// from what the ledger had to what the change says, so that they always add up to the current consents; the
@@ -48,10 +73,11 @@ impl Consent {
 pub fn advance(
     before: Option<&ByChannel<Consent>>,
     change: &ConsentChange,
+    at: Timestamp,
     tally: &mut Tally,
 ) -> Option<ByChannel<Consent>> {
-    let gone = change.cause == Cause::Deleted
-        || change.channels.iter().all(|carried| carried.to.is_none());
+    let gone = ends(change);
+    tally.change(change, at);
     tally.contacts += i64::from(!gone) - i64::from(before.is_some());
     let after = ByChannel::from_fn(|channel| {
         let before = before.map(|contact| contact.get(channel));
@@ -63,30 +89,43 @@ pub fn advance(
             tally.mismatches += 1;
         }
         let after = (!gone).then(|| next(before, carried, change));
-        count(channel, before, after.as_ref(), change, tally);
+        count(channel, before, after.as_ref(), (change, at), tally);
         after
     });
     Some(ByChannel { phone: after.phone?, email: after.email? })
 }
 
+/// Whether the contact is gone with `change`.
+pub fn ends(change: &ConsentChange) -> bool {
+    change.cause == Cause::Deleted || change.channels.iter().all(|carried| carried.to.is_none())
+}
+
 /// Whether the ledger had what the directory says that there was. The directory may or may not have seen that a grant
 /// ran out.
 fn fits(before: Option<&Consent>, from: Option<ConsentState>, at: Timestamp) -> bool {
+    let ran_out =
+        |consent: &Consent| consent.state == ConsentState::NotSet && consent.expires_at.is_some();
     before.map(|consent| consent.state) == from
         || before.map(|consent| consent.state_at(at)) == from
+        || (from == Some(ConsentState::Granted) && before.is_some_and(ran_out))
 }
 
-fn next(
+/// The consent that `change` makes. A grant that had run out when it was recorded never was one.
+pub fn next(
     before: Option<&Consent>,
     carried: Option<&ChannelChange>,
     change: &ConsentChange,
 ) -> Consent {
-    let state = carried.and_then(|carried| carried.to).unwrap_or(ConsentState::NotSet);
     let said = carried.and_then(|carried| carried.expires_at);
-    let expires_at = match (state, change.cause) {
-        (ConsentState::Granted, _) => said,
-        (ConsentState::NotSet, Cause::Expired) => expiry(before, carried),
-        _ => None,
+    let (state, expires_at) = match carried.and_then(|carried| carried.to) {
+        Some(ConsentState::Granted) if said.is_some_and(|at| at <= change.recorded_at) => {
+            (ConsentState::NotSet, said)
+        }
+        Some(ConsentState::Granted) => (ConsentState::Granted, said),
+        Some(ConsentState::NotSet) if change.cause == Cause::Expired => {
+            (ConsentState::NotSet, said.or_else(|| before.and_then(|consent| consent.expires_at)))
+        }
+        state => (state.unwrap_or(ConsentState::NotSet), None),
     };
     Consent {
         state,
@@ -99,30 +138,25 @@ fn next(
     }
 }
 
-/// When the grant ran out that a recorded expiry speaks of.
-fn expiry(before: Option<&Consent>, carried: Option<&ChannelChange>) -> Option<Timestamp> {
-    before.and_then(|consent| consent.expires_at).or(carried.and_then(|carried| carried.expires_at))
-}
-
+/// A grant that had run out goes to `NOT_SET` when it did, and that is nobody's doing. Where the record of an expiry is
+/// ahead of it, since clocks differ, it did when that was recorded: from then on the ledger had no grant.
 fn count(
     channel: Channel,
     before: Option<&Consent>,
     after: Option<&Consent>,
-    change: &ConsentChange,
+    (change, at): (&ConsentChange, Timestamp),
     tally: &mut Tally,
 ) {
     let (was, is) = (before.map(|c| c.state), after.map(|c| c.state));
     tally.move_total(channel, was, is);
-    let expired = before.and_then(|consent| consent.expired_by(change.recorded_at));
-    if let Some(at) = expired {
-        tally.transition(channel, at, was, Some(ConsentState::NotSet));
-        tally.transition(channel, change.recorded_at, Some(ConsentState::NotSet), is);
-    } else if change.cause == Cause::Expired && is == Some(ConsentState::NotSet) {
-        // The directory's clock was ahead of the expiry that it recorded.
-        let at = after.and_then(|consent| consent.expires_at).unwrap_or(change.recorded_at);
-        tally.transition(channel, at, was, is);
+    let not_set = Some(ConsentState::NotSet);
+    if let Some(expired) = before.and_then(|consent| consent.expired_by(at)) {
+        tally.transition(channel, expired, (was, not_set), None);
+        tally.transition(channel, at, (not_set, is), Some(change));
+    } else if change.cause == Cause::Expired && is == not_set {
+        tally.transition(channel, at, (was, is), None);
     } else {
-        tally.transition(channel, change.recorded_at, was, is);
+        tally.transition(channel, at, (was, is), Some(change));
     }
 }
 
@@ -135,7 +169,7 @@ mod tests {
     use yinyom_kernel::MemberId;
 
     use super::*;
-    use crate::domain::Transition;
+    use crate::domain::{Counts, Series};
     use ConsentState::{Denied, Granted, NotSet};
 
     fn at(minute: i64) -> Timestamp {
@@ -170,16 +204,22 @@ mod tests {
 
     fn fold(changes: &[ConsentChange]) -> (Option<ByChannel<Consent>>, Tally) {
         let mut tally = Tally::default();
-        let contact = changes.iter().fold(None, |before: Option<ByChannel<Consent>>, change| {
-            advance(before.as_ref(), change, &mut tally)
-        });
-        (contact, tally)
+        (retrace(changes, &mut tally), tally)
     }
 
-    /// Of the phone: quarter, from, to.
-    fn moves(tally: &Tally) -> Vec<(i64, Option<ConsentState>, Option<ConsentState>)> {
-        let of_phone = |(it, _): &(Transition, i64)| it.channel == Channel::Phone;
-        tally.transitions().filter(of_phone).map(|(it, _)| (it.quarter, it.from, it.to)).collect()
+    /// Of the phone: minute, and what happened, but for how many changes there were.
+    fn moves(tally: &Tally) -> Vec<(i64, Counts)> {
+        let of_phone = tally
+            .rollups()
+            .filter(|(spot, _)| spot.channel == Channel::Phone && spot.series == Series::Instant);
+        of_phone
+            .map(|(spot, counts)| (spot.unit / 60_000_000, Counts { changes: 0, ..*counts }))
+            .filter(|(_, counts)| *counts != Counts::default())
+            .collect()
+    }
+
+    fn moved(from: Option<ConsentState>, to: Option<ConsentState>) -> Counts {
+        Counts::of(from, to)
     }
 
     /// Granted in minute 0 until minute 15.
@@ -199,7 +239,10 @@ mod tests {
     fn a_recorded_expiry_counts_when_the_grant_ran_out_and_not_when_it_was_recorded() {
         let record = change(2, 100, Cause::Expired, phone(Some(Granted), Some(NotSet), Some(15)));
         let (contact, tally) = fold(&[granted(), record]);
-        assert_eq!(moves(&tally), [(0, None, Some(Granted)), (1, Some(Granted), Some(NotSet))]);
+        assert_eq!(
+            moves(&tally),
+            [(0, moved(None, Some(Granted))), (15, moved(Some(Granted), Some(NotSet)))]
+        );
         assert_eq!(contact.unwrap().phone.expires_at, Some(at(15)), "when it ran out");
         assert_eq!(tally.mismatches, 0);
     }
@@ -212,9 +255,9 @@ mod tests {
             assert_eq!(
                 moves(&tally),
                 [
-                    (0, None, Some(Granted)),
-                    (1, Some(Granted), Some(NotSet)),
-                    (6, Some(NotSet), Some(Denied))
+                    (0, moved(None, Some(Granted))),
+                    (15, moved(Some(Granted), Some(NotSet))),
+                    (100, moved(Some(NotSet), Some(Denied)))
                 ]
             );
             assert_eq!(tally.mismatches, 0, "the directory may or may not have noticed");
@@ -227,7 +270,7 @@ mod tests {
         let (contact, tally) = fold(&[granted(), renewed]);
         let consent = contact.unwrap().phone;
         assert_eq!((consent.seq, consent.expires_at), (2, Some(at(90))));
-        assert_eq!(moves(&tally), [(0, None, Some(Granted))]);
+        assert_eq!(moves(&tally), [(0, moved(None, Some(Granted)))]);
     }
 
     #[test]
@@ -247,7 +290,7 @@ mod tests {
         let (contact, tally) = fold(&[granted(), email]);
         // Its grant ran out meanwhile; that is for the reader to see, as before.
         assert_eq!(contact.unwrap().phone.seq, 1);
-        assert_eq!(moves(&tally), [(0, None, Some(Granted))]);
+        assert_eq!(moves(&tally), [(0, moved(None, Some(Granted)))]);
     }
 
     #[test]
@@ -257,7 +300,8 @@ mod tests {
         assert_eq!(contact, None);
         assert_eq!(tally.contacts, 0);
         assert_eq!(tally.totals().count(), 0);
-        assert_eq!(moves(&tally), [(0, None, Some(Granted)), (0, Some(Granted), None)]);
+        let expected = [(0, moved(None, Some(Granted))), (10, moved(Some(Granted), None))];
+        assert_eq!(moves(&tally), expected);
     }
 
     #[test]
@@ -266,6 +310,38 @@ mod tests {
         let (contact, tally) = fold(&[granted(), odd]);
         assert_eq!(contact.unwrap().phone.state, NotSet);
         assert_eq!(tally.mismatches, 1);
-        assert!(moves(&tally).contains(&(0, Some(Granted), Some(NotSet))));
+        assert!(moves(&tally).contains(&(10, moved(Some(Granted), Some(NotSet)))));
+    }
+
+    #[test]
+    fn a_change_that_was_recorded_before_an_earlier_one_takes_that_one_along() {
+        let renewed = change(2, 12, Cause::Set, phone(Some(Granted), Some(Granted), Some(90)));
+        let denied = change(3, 5, Cause::Withdrawn, phone(Some(Granted), Some(Denied), None));
+        assert_eq!(
+            moments([at(0), at(12), at(5)].into_iter()),
+            [at(0), at(5), at(5)],
+            "numbers order, clocks do not"
+        );
+        let (contact, tally) = fold(&[granted(), renewed, denied]);
+        assert_eq!(contact.unwrap().phone.state, Denied);
+        let expected = [(0, moved(None, Some(Granted))), (5, moved(Some(Granted), Some(Denied)))];
+        assert_eq!(moves(&tally), expected);
+    }
+
+    #[test]
+    fn a_grant_that_had_run_out_when_it_was_recorded_never_was_one() {
+        let late = change(1, 20, Cause::Created, phone(None, Some(Granted), Some(15)));
+        let (contact, tally) = fold(&[late]);
+        let consent = contact.unwrap().phone;
+        assert_eq!((consent.state, consent.expires_at), (NotSet, Some(at(15))));
+        assert_eq!(moves(&tally), [(20, moved(None, Some(NotSet)))]);
+    }
+
+    #[test]
+    fn the_record_of_an_expiry_that_is_ahead_of_it_ends_the_grant() {
+        let record = change(2, 14, Cause::Expired, phone(Some(Granted), Some(NotSet), Some(15)));
+        let (_, tally) = fold(&[granted(), record]);
+        let expected = [(0, moved(None, Some(Granted))), (14, moved(Some(Granted), Some(NotSet)))];
+        assert_eq!(moves(&tally), expected);
     }
 }

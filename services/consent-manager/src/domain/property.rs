@@ -12,7 +12,7 @@ use yinyom_consent::{
 };
 use yinyom_kernel::ContactId;
 
-use super::{Batch, ChannelTrend, QUARTER_MICROS, Submission};
+use super::{Batch, Counting, Counts, Cover, Known, Series, Submission, Tally, moments, retrace};
 
 const MINUTE: i64 = 60_000_000;
 const START: i64 = 1_767_225_600_000_000;
@@ -21,7 +21,7 @@ const START: i64 = 1_767_225_600_000_000;
 #[derive(Debug, Clone)]
 struct Step {
     contact: u128,
-    /// Minutes since the step before.
+    /// Minutes since the step before. Clocks differ, so there may be less than none.
     after: i64,
     deleted: bool,
     /// State and minutes to the expiry, if it is a grant.
@@ -42,7 +42,7 @@ fn channel() -> impl Strategy<Value = Option<(ConsentState, Option<i64>)>> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0_u128..4, 0_i64..120, proptest::bool::weighted(0.1), channel(), channel(), any::<bool>())
+    (0_u128..4, -20_i64..120, proptest::bool::weighted(0.1), channel(), channel(), any::<bool>())
         .prop_map(|(contact, after, deleted, phone, email, noticed)| Step {
             contact,
             after,
@@ -60,7 +60,6 @@ fn changes(steps: &[Step]) -> Vec<ConsentChange> {
     let mut contacts: HashMap<u128, (i64, Option<ByChannel<State>>)> = HashMap::new();
     let mut changes = Vec::new();
     for step in steps {
-        // Never on the edge of a quarter, so that «before» and «at» are the same for the recount.
         now += step.after * MINUTE + 1;
         let (seq, current) = contacts.entry(step.contact).or_default();
         *seq += 1;
@@ -126,82 +125,195 @@ fn changes(steps: &[Step]) -> Vec<ConsentChange> {
     changes
 }
 
-/// The state of a contact's channel just before `at`, read off its changes.
-fn state_before(
+/// What happened to a contact's channel, by somebody who looks at the whole history: moment, and state after it. An expiry
+/// comes at its time, unless something else came first.
+fn story(
     changes: &[ConsentChange],
     contact: ContactId,
     channel: Channel,
-    at: i64,
-) -> Option<ConsentState> {
-    let last = changes
-        .iter()
-        .filter(|change| change.contact == contact && change.recorded_at.as_microsecond() < at)
-        .filter_map(|change| change.channels.iter().find(|carried| carried.channel == channel))
-        .next_back()?;
-    let ran_out = last.expires_at.is_some_and(|expiry| expiry.as_microsecond() < at);
-    match last.to {
-        Some(ConsentState::Granted) if ran_out => Some(ConsentState::NotSet),
-        state => state,
+) -> Vec<(i64, Option<ConsentState>)> {
+    let own: Vec<_> = changes.iter().filter(|change| change.contact == contact).collect();
+    let moment = |i: usize| own[i..].iter().map(|it| it.recorded_at.as_microsecond()).min();
+    let mut story: Vec<(i64, Option<ConsentState>)> = Vec::new();
+    let mut expires = None;
+    for (i, change) in own.iter().enumerate() {
+        let at = moment(i).unwrap();
+        let Some(carried) = change.channels.iter().find(|it| it.channel == channel) else {
+            continue;
+        };
+        if let Some(expiry) = expires.take().filter(|expiry| *expiry <= at) {
+            story.push((expiry, Some(ConsentState::NotSet)));
+        }
+        story.push((at, carried.to));
+        if carried.to == Some(ConsentState::Granted) {
+            expires = carried.expires_at.map(Timestamp::as_microsecond);
+        }
     }
+    story.extend(expires.map(|expiry| (expiry, Some(ConsentState::NotSet))));
+    story
+}
+
+fn submissions(changes: &[ConsentChange]) -> Vec<Submission> {
+    let all = changes.iter().enumerate();
+    all.map(|(place, change)| Submission {
+        place,
+        change: change.clone(),
+        leaf_hash: change.leaf_hash(),
+        sealed_evidence: None,
+        subject_key: None,
+    })
+    .collect()
 }
 
 fn batch(changes: &[ConsentChange]) -> Batch {
-    let taken = changes
+    Batch::append(0, HashMap::new(), submissions(changes), Timestamp::UNIX_EPOCH)
+}
+
+/// What the ledger knows of every contact after these changes, for the next ones.
+fn known(before: &[ConsentChange], next: &[ConsentChange]) -> HashMap<ContactId, Known> {
+    let of = |contact| {
+        let own = before.iter().filter(move |change| change.contact == contact);
+        own.cloned().collect::<Vec<_>>()
+    };
+    let contacts: std::collections::HashSet<_> = next.iter().map(|it| it.contact).collect();
+    let known = contacts.into_iter().map(|contact| {
+        let own = of(contact);
+        let last = own.last().map(|change| change.recorded_at);
+        let mut coming = next.iter().filter(|change| change.contact == contact);
+        let behind = coming.any(|change| last.is_some_and(|last| change.recorded_at < last));
+        let current = retrace(&own, &mut Tally::default());
+        let counting = if behind { Counting::Anew(own) } else { Counting::Onward };
+        (contact, Known { current, counting })
+    });
+    known.collect()
+}
+
+/// Sums of everything in `tally`, between moments in order.
+fn sums(tally: &Tally, cover: &Cover, channel: Channel) -> Vec<Counts> {
+    cover
+        .pieces
         .iter()
-        .enumerate()
-        .map(|(place, change)| Submission {
-            place,
-            change: change.clone(),
-            leaf_hash: change.leaf_hash(),
-            sealed_evidence: None,
-            subject_key: None,
+        .map(|piece| {
+            let mut sum = Counts::default();
+            for (spot, counts) in tally.rollups() {
+                let inside = (piece.since..piece.beyond).contains(&spot.unit);
+                if spot.series == piece.series && spot.channel == channel && inside {
+                    sum.add(counts, 1);
+                }
+            }
+            sum
         })
-        .collect();
-    Batch::append(0, HashMap::new(), taken, Timestamp::UNIX_EPOCH)
+        .collect()
+}
+
+/// The same, read off the stories of all contacts.
+fn told(changes: &[ConsentChange], channel: Channel, since: i64, before: i64) -> Counts {
+    let mut sum = Counts::default();
+    for contact in 0..4 {
+        let mut state = None;
+        for (at, to) in story(changes, Uuid::from_u128(contact).into(), channel) {
+            if (since..before).contains(&at) {
+                sum.add(&Counts::of(state, to), 1);
+            }
+            state = to;
+        }
+    }
+    sum
 }
 
 proptest! {
     #[test]
-    fn kept_counts_are_a_recount(steps in proptest::collection::vec(step(), 1..60)) {
+    fn kept_counts_are_a_recount(
+        steps in proptest::collection::vec(step(), 1..60),
+        mut cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4),
+        mut edges in proptest::collection::vec(0_i64..10_000 * MINUTE, 2..6),
+        exact in any::<prop::sample::Index>(),
+    ) {
         let changes = changes(&steps);
-        let batch = batch(&changes);
-        let end = START + 10_000 * MINUTE;
-        let now = Timestamp::from_microsecond(end).unwrap();
+        // Taken in several batches, as it comes.
+        cuts.sort_by_key(|cut| cut.index(changes.len() + 1));
+        let mut tally = Tally::default();
+        let mut current = HashMap::new();
+        let mut from = 0;
+        for to in cuts.iter().map(|cut| cut.index(changes.len() + 1)).chain([changes.len()]) {
+            let (before, next) = (&changes[..from], &changes[from..to]);
+            let taken = submissions(next);
+            let batch = Batch::append(0, known(before, next), taken, Timestamp::UNIX_EPOCH);
+            current.extend(batch.current);
+            current.retain(|contact, _| !batch.gone.contains(contact));
+            tally.take_states(&batch.tally);
+            tally.take_rollups(batch.tally, 1);
+            from = to;
+        }
+        prop_assert_eq!(tally.mismatches, 0);
+        prop_assert_eq!(tally.contacts, i64::try_from(current.len()).unwrap());
+        let mut anew = Tally::default();
+        for contact in 0..4 {
+            let contact: ContactId = Uuid::from_u128(contact).into();
+            let own: Vec<_> =
+                changes.iter().filter(|change| change.contact == contact).cloned().collect();
+            let consents = retrace(&own, &mut anew);
+            prop_assert_eq!(current.get(&contact), consents.as_ref());
+        }
+        let kept: Vec<_> = tally.rollups().collect();
+        prop_assert_eq!(kept, anew.rollups().collect::<Vec<_>>(), "a recount is the same");
 
-        prop_assert_eq!(batch.tally.mismatches, 0);
-        prop_assert_eq!(batch.tally.contacts, i64::try_from(batch.current.len()).unwrap());
+        // Moments anywhere, and one at the very moment of a change.
+        edges.iter_mut().for_each(|at| *at += START - 2_000 * MINUTE);
+        if !changes.is_empty() {
+            edges.push(changes[exact.index(changes.len())].recorded_at.as_microsecond());
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        let now = Timestamp::from_microsecond(START + 20_000 * MINUTE).unwrap();
+        let cover = Cover::of(&edges, &Series::TIME, &Series::TIME);
         for channel in [Channel::Phone, Channel::Email] {
             for state in ConsentState::ALL {
-                let kept = batch.tally.totals()
+                let kept: i64 = tally.totals()
                     .filter(|(c, s, _)| c == &channel && s == state)
-                    .map(|(.., n)| n).sum::<i64>();
-                let recount = batch.current.iter()
-                    .filter(|(_, both)| both.get(channel).state == *state).count();
-                prop_assert_eq!(kept, i64::try_from(recount).unwrap(), "{:?} {:?}", channel, state);
+                    .map(|(.., n)| n).sum();
+                let recount = current.values().filter(|both| both.get(channel).state == *state);
+                prop_assert_eq!(kept, i64::try_from(recount.count()).unwrap());
             }
-            // Who says yes before each quarter of an hour: kept transitions, corrected by the grants that are due.
-            for quarter in (START / QUARTER_MICROS..=end / QUARTER_MICROS).step_by(3) {
-                let at = quarter * QUARTER_MICROS;
-                let mut trend = ChannelTrend::default();
-                for (it, times) in batch.tally.transitions() {
-                    if it.channel == channel && it.quarter < quarter {
-                        trend.count(it.from, it.to, times);
+            // Grants that ran out and nobody recorded it, as the reader corrects them.
+            let due = |since: i64, before: i64| {
+                let mut sum = Counts::default();
+                for both in current.values() {
+                    let one = both.get(channel);
+                    let at = one.expires_at.map_or(i64::MAX, Timestamp::as_microsecond);
+                    if one.state != one.state_at(now) && (since..before).contains(&at) {
+                        sum.add(&Counts::of(Some(one.state), Some(ConsentState::NotSet)), 1);
                     }
                 }
-                let due = batch.current.iter().map(|(_, both)| both.get(channel)).filter(|one| {
-                    one.state != one.state_at(now)
-                        && one.expires_at.unwrap().as_microsecond() < at
-                }).count();
-                let granted = (0..4).filter(|contact| {
-                    let contact = Uuid::from_u128(*contact).into();
-                    state_before(&changes, contact, channel, at) == Some(ConsentState::Granted)
-                }).count();
+                sum
+            };
+            let sums = sums(&tally, &cover, channel);
+            let mut found = vec![cover.before(&sums)];
+            found.extend(cover.between(&sums));
+            let mut since = i64::MIN;
+            for (before, mut found) in edges.iter().zip(found) {
+                found.add(&due(since, *before), 1);
+                found.changes = 0;
                 prop_assert_eq!(
-                    trend.net_granted - i64::try_from(due).unwrap(),
-                    i64::try_from(granted).unwrap(),
-                    "{:?} before quarter {}", channel, quarter
+                    found, told(&changes, channel, since, *before), "{:?} before {}", channel, before
                 );
+                since = *before;
             }
+        }
+    }
+
+    #[test]
+    fn a_change_counts_from_when_a_later_one_was_recorded_at_the_latest(
+        recorded in proptest::collection::vec(0_i64..100, 0..20),
+    ) {
+        let at = |micros: &i64| Timestamp::from_microsecond(*micros).unwrap();
+        let moments = moments(recorded.iter().map(at));
+        prop_assert!(moments.is_sorted());
+        // The last change that was recorded by some moment, and all before it, count by then.
+        for now in 0..100 {
+            let last = recorded.iter().rposition(|at| *at <= now).map_or(0, |place| place + 1);
+            let by_then = moments.iter().filter(|moment| **moment <= at(&now)).count();
+            prop_assert_eq!(by_then, last);
         }
     }
 
@@ -214,13 +326,9 @@ proptest! {
         let (first, second) = changes.split_at(cut.index(changes.len() + 1));
         let once = batch(&changes);
         let before = batch(first);
-        let (known, next) = (before.current.iter().cloned().collect(), first.len());
-        let taken = second.iter().enumerate().map(|(place, change)| Submission {
-            place, change: change.clone(), leaf_hash: change.leaf_hash(),
-            sealed_evidence: None, subject_key: None,
-        }).collect();
-        let next = i64::try_from(next).unwrap();
-        let after = Batch::append(next, known, taken, Timestamp::UNIX_EPOCH);
+        let next = i64::try_from(first.len()).unwrap();
+        let taken = submissions(second);
+        let after = Batch::append(next, known(first, second), taken, Timestamp::UNIX_EPOCH);
         let joined: Vec<_> = before.entries.into_iter().chain(after.entries).collect();
         prop_assert_eq!(joined, once.entries);
         prop_assert_eq!(before.tally.contacts + after.tally.contacts, once.tally.contacts);

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
 
+use super::{Counts, share};
+
 /// The current consents of a business, counted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
@@ -24,10 +26,13 @@ pub struct ChannelSummary {
 
 impl ChannelSummary {
     /// Share of contacts that said yes or no, from 0 to 1; 0 if there are no contacts.
-    #[expect(clippy::cast_precision_loss, reason = "contacts of one business, far below 2^52")]
     pub fn coverage(&self) -> f64 {
-        let all = self.not_set + self.granted + self.denied;
-        if all <= 0 { 0.0 } else { (self.granted + self.denied) as f64 / all as f64 }
+        share(self.granted + self.denied, self.contacts())
+    }
+
+    /// Each contact is in one of the three states.
+    const fn contacts(&self) -> i64 {
+        self.not_set + self.granted + self.denied
     }
 }
 
@@ -56,6 +61,16 @@ impl Summary {
             summary.not_set += n;
         }
         Self { channels, contacts, changes, as_of }
+    }
+
+    /// From everything that happened up to `as_of`.
+    pub fn of(happened: &ByChannel<Counts>, as_of: Timestamp) -> Self {
+        let channels = ByChannel::from_fn(|channel| {
+            let Counts { not_set, granted, denied, .. } = *happened.get(channel);
+            ChannelSummary { not_set, granted, denied }
+        });
+        let changes = happened.iter().map(|(_, counts)| counts.changes).sum();
+        Self { channels, contacts: channels.phone.contacts(), changes, as_of }
     }
 }
 

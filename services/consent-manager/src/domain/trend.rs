@@ -3,8 +3,10 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use yinyom_consent::{ByChannel, Channel, ConsentState};
+use yinyom_consent::ByChannel;
 use yinyom_kernel::{Code, Fault, InvalidInput, Text, Violation};
+
+use super::{Counts, Series};
 
 /// The most buckets that one trend has.
 pub const MAX_BUCKETS: usize = 1_000;
@@ -41,36 +43,22 @@ pub struct Bucket {
 /// What happened in a bucket and a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChannelTrend {
-    /// How often a contact came to GRANTED.
-    pub grants: i64,
-    /// How often a contact came to DENIED.
-    pub refusals: i64,
-    /// How often a contact came back to `NOT_SET` from a yes or a no.
-    pub resets: i64,
-    /// How many more contacts are GRANTED at the end than at the start.
-    pub net_granted: i64,
+    pub counts: Counts,
+    /// How many contacts were GRANTED at its start.
+    pub start_granted: i64,
 }
 
 impl ChannelTrend {
-    /// Counts `times` transitions. A contact that is made with `NOT_SET` comes back from nothing, and one that is gone
-    /// comes to nothing; neither is counted but for the grant that is gone with it.
-    pub fn count(&mut self, from: Option<ConsentState>, to: Option<ConsentState>, times: i64) {
-        if from == to {
-            return;
-        }
-        match to {
-            Some(ConsentState::Granted) => self.grants += times,
-            Some(ConsentState::Denied) => self.refusals += times,
-            Some(ConsentState::NotSet) if from.is_some() => self.resets += times,
-            Some(ConsentState::NotSet) | None => {}
-        }
-        if to == Some(ConsentState::Granted) {
-            self.net_granted += times;
-        }
-        if from == Some(ConsentState::Granted) {
-            self.net_granted -= times;
-        }
+    /// Share of those who could opt out that did, from 0 to 1.
+    pub fn opt_out_rate(&self) -> f64 {
+        share(self.counts.opt_outs, self.start_granted + self.counts.grants)
     }
+}
+
+/// `part` of `all`, from 0 to 1; 0 if there is nothing.
+#[expect(clippy::cast_precision_loss, reason = "contacts of one business, far below 2^52")]
+pub fn share(part: i64, all: i64) -> f64 {
+    if all <= 0 { 0.0 } else { part as f64 / all as f64 }
 }
 
 /// What happened in each bucket.
@@ -82,24 +70,32 @@ pub struct Trend {
 }
 
 impl Trend {
-    /// A trend in which nothing has happened yet.
-    pub fn new(buckets: &[Bucket], time_zone: String) -> Self {
-        let buckets = buckets.iter().map(|bucket| (*bucket, ByChannel::default())).collect();
-        Self { buckets, time_zone }
+    /// From what happened before the first bucket, and what happened in each.
+    pub fn new(
+        buckets: &[Bucket],
+        time_zone: String,
+        before: ByChannel<Counts>,
+        within: &ByChannel<Vec<Counts>>,
+    ) -> Self {
+        let mut granted = before.map(|_, counts| counts.granted);
+        let buckets = buckets.iter().enumerate().map(|(i, bucket)| {
+            let channels = ByChannel::from_fn(|channel| {
+                let counts = within.get(channel).get(i).copied().unwrap_or_default();
+                let granted = granted.get_mut(channel);
+                let start_granted = std::mem::replace(granted, *granted + counts.granted);
+                ChannelTrend { counts, start_granted }
+            });
+            (*bucket, channels)
+        });
+        Self { buckets: buckets.collect(), time_zone }
     }
+}
 
-    /// Counts `times` transitions in the bucket of that number.
-    pub fn count(
-        &mut self,
-        bucket: usize,
-        channel: Channel,
-        (from, to): (Option<ConsentState>, Option<ConsentState>),
-        times: i64,
-    ) {
-        if let Some((_, channels)) = self.buckets.get_mut(bucket) {
-            channels.get_mut(channel).count(from, to, times);
-        }
-    }
+/// The moments that the buckets are between, in microseconds since 1970.
+pub fn edges(buckets: &[Bucket]) -> Vec<i64> {
+    let ends = buckets.iter().map(|bucket| bucket.end);
+    let all = buckets.first().map(|bucket| bucket.start).into_iter().chain(ends);
+    all.map(Timestamp::as_microsecond).collect()
 }
 
 /// The span cannot be cut into buckets.
@@ -218,6 +214,16 @@ fn back(granularity: Granularity, date: Date) -> Result<Date, TrendError> {
 }
 
 impl Granularity {
+    /// What its buckets are put together from.
+    pub const fn series(self) -> &'static [Series] {
+        match self {
+            Self::Month => &Series::TIME,
+            Self::Day | Self::Week => {
+                &[Series::Day, Series::Hour, Series::Quarter, Series::Instant]
+            }
+        }
+    }
+
     /// The first day of the bucket that `date` is in.
     fn first_day(self, date: Date) -> Date {
         match self {

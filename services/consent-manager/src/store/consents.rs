@@ -85,7 +85,8 @@ pub async fn of(
         .collect()
 }
 
-/// Consents that match `filter` at `now`, by contact and channel, after those of `after`.
+/// Consents that match `filter` at `now`, by contact and channel, after those of `after`. Walks along the key, and over
+/// what does not match, but for `contact`; and for `expires_…` with `state` GRANTED, which have an index on PostgreSQL.
 pub async fn page(
     tx: &mut Tx,
     filter: &ConsentFilter,
@@ -94,20 +95,36 @@ pub async fn page(
     size: PageSize,
 ) -> Result<Vec<(ContactId, Channel, Consent)>, StoreError> {
     let (actor_id, actor_name) = rows::wanted(filter.actor.as_ref());
+    let (parent_kind, parent_id) = rows::wanted_parent(filter.surface_parent);
     let (contact, channel) =
         after.map_or((Uuid::nil(), 0), |(contact, channel)| (contact.uuid(), channel.code()));
-    let rows = tx
+    let query = tx
         // A grant that ran out (2, past) is NOT_SET (1).
         .scoped(select!(
             "(contact_id, channel) > ($2, $3)
              AND ($4 IS NULL OR channel = $4)
-             AND ($5 IS NULL OR CASE WHEN state = 2 AND expires_at <= $6 THEN 1 ELSE state END = $5)
+             AND ($5 IS NULL
+                  OR ($5 = 1 AND (state = 1 OR (state = 2 AND expires_at <= $6)))
+                  OR ($5 = 2 AND state = 2 AND (expires_at IS NULL OR expires_at > $6))
+                  OR ($5 = 3 AND state = 3))
              AND ($7 IS NULL OR surface = $7)
              AND ($8 IS NULL OR actor_id = $8)
              AND ($9 IS NULL OR actor_name = $9)
              AND ($10 IS NULL OR updated_at >= $10)
              AND ($11 IS NULL OR updated_at < $11)
-             ORDER BY contact_id, channel LIMIT $12"
+             AND ($12 IS NULL OR contact_id = $12)
+             AND ($13 IS NULL OR cause = $13)
+             AND ($14 IS NULL OR actor_role = $14)
+             AND ($15 IS NULL OR expires_at >= $15)
+             AND ($16 IS NULL OR expires_at < $16)
+             AND (($17 IS NULL AND $19 IS NULL AND $20 IS NULL) OR EXISTS (
+                  SELECT 1 FROM ledger l
+                  WHERE l.business_id = $1 AND l.contact_id = consents.contact_id
+                    AND l.seq = consents.seq
+                    AND ($17 IS NULL OR (l.parent_kind = $17 AND l.parent_id = $18))
+                    AND ($19 IS NULL OR l.method = $19)
+                    AND ($20 IS NULL OR l.notice_version = $20)))
+             ORDER BY contact_id, channel LIMIT $21"
         ))
         .bind(contact)
         .bind(i32::from(channel))
@@ -119,9 +136,19 @@ pub async fn page(
         .bind(actor_name)
         .bind(micros(filter.since))
         .bind(micros(filter.before))
-        .bind(size.fetch())
-        .fetch_all::<ConsentRow>()
-        .await?;
+        .bind(filter.contact.map(ContactId::uuid))
+        .bind(filter.cause.map(|cause| i32::from(cause.code())))
+        .bind(filter.actor_role.map(|role| i32::from(role.code())))
+        .bind(micros(filter.expires_since))
+        .bind(micros(filter.expires_before))
+        .bind(parent_kind)
+        .bind(parent_id)
+        .bind(filter.method.map(|method| i32::from(method.code())))
+        .bind(filter.notice_version.clone())
+        .bind(size.fetch());
+    let all = *filter == ConsentFilter::default();
+    let query = if all { query } else { query.plan_for_values() };
+    let rows = query.fetch_all::<ConsentRow>().await?;
     rows.into_iter().map(ConsentRow::read).collect()
 }
 
@@ -173,5 +200,36 @@ pub async fn remove(tx: &mut Tx, contacts: &[Uuid]) -> Result<(), StoreError> {
         .list(contacts)
         .execute()
         .await?;
+    Ok(())
+}
+
+/// The current consents of contacts after `after`, up to and with `to`, in order: for who compares them.
+pub async fn between(
+    tx: &mut Tx,
+    after: Option<ContactId>,
+    to: Option<ContactId>,
+    last: Option<(ContactId, Channel)>,
+    most: i64,
+) -> Result<Vec<(ContactId, Channel, Consent)>, StoreError> {
+    let after = after.map_or(Uuid::nil(), ContactId::uuid);
+    let (contact, channel) =
+        last.map_or((after, i16::MAX), |(contact, channel)| (contact.uuid(), channel.code()));
+    let rows = tx
+        .scoped(select!(
+            "(contact_id, channel) > ($2, $3) AND ($4 IS NULL OR contact_id <= $4)
+             ORDER BY contact_id, channel LIMIT $5"
+        ))
+        .bind(contact)
+        .bind(i32::from(channel))
+        .bind(to.map(ContactId::uuid))
+        .bind(most)
+        .fetch_all::<ConsentRow>()
+        .await?;
+    rows.into_iter().map(ConsentRow::read).collect()
+}
+
+/// Removes all current consents of the business: they are about to be made anew.
+pub async fn forget(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.scoped("DELETE FROM consents WHERE business_id = $1").execute().await?;
     Ok(())
 }

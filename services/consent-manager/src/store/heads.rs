@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_db::{Rows, Tx};
 use yinyom_kernel::ContactId;
 use yinyom_transparency::Frontier;
 
 use super::StoreError;
+use super::rows::instant;
 use super::tree::{signed, unsigned};
+use crate::domain::StreamEnd;
 
 /// The end of a business's ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -27,20 +30,23 @@ pub struct End {
     /// The right edge of the tree over the ledger's records. It is smaller than the ledger while there are records from
     /// before signatures.
     pub tree: Frontier,
+    /// Up to which contact changes are counted by time; `None` if all are.
+    pub counted_to: Option<ContactId>,
 }
 
 /// Locks the end of the ledger to the end of the transaction, and makes it if there is none. Whoever appends does this
 /// first: it is what puts the batches of one business one after another.
 pub async fn lock(tx: &mut Tx) -> Result<End, StoreError> {
-    let (next_index, size, frontier) = tx
+    let (next_index, size, frontier, counted_to) = tx
         .scoped(
             "INSERT INTO ledger_heads (business_id, next_index, contacts) VALUES ($1, 0, 0)
              ON CONFLICT (business_id) DO UPDATE SET next_index = ledger_heads.next_index
-             RETURNING next_index, tree_size, frontier",
+             RETURNING next_index, tree_size, frontier, counted_to",
         )
-        .fetch_one::<(i64, i64, Vec<u8>)>()
+        .fetch_one::<(i64, i64, Vec<u8>, Option<Uuid>)>()
         .await?;
-    Ok(End { next_index, tree: edge(size, &frontier)? })
+    let tree = edge(size, &frontier)?;
+    Ok(End { next_index, tree, counted_to: counted_to.map(ContactId::from) })
 }
 
 /// The right edge of the tree over the ledger's records.
@@ -66,6 +72,42 @@ pub async fn read(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
     Ok(head)
 }
 
+/// Whether all changes of the business are counted by time.
+pub async fn is_counted(tx: &mut Tx) -> Result<bool, StoreError> {
+    let counting = tx
+        .scoped("SELECT 1 FROM ledger_heads WHERE business_id = $1 AND counted_to IS NOT NULL")
+        .scalar_optional::<i32>()
+        .await?;
+    Ok(counting.is_none())
+}
+
+/// Up to which contact changes are counted by time from now on.
+pub async fn counted(tx: &mut Tx, to: Option<ContactId>) -> Result<(), StoreError> {
+    tx.scoped("UPDATE ledger_heads SET counted_to = $2 WHERE business_id = $1")
+        .bind(to.map(ContactId::uuid))
+        .execute()
+        .await?;
+    if to.is_none() {
+        tx.scoped("DELETE FROM uncounted_ledgers WHERE business_id = $1").execute().await?;
+    }
+    Ok(())
+}
+
+/// Businesses with changes that are not counted by time yet. Read across businesses.
+pub async fn uncounted_ledgers(tx: &mut Tx) -> Result<Vec<Uuid>, StoreError> {
+    let sql = "SELECT business_id FROM uncounted_ledgers ORDER BY business_id";
+    Ok(tx.query(sql).scalars().await?)
+}
+
+/// Corrects how many contacts there are.
+pub async fn correct_contacts(tx: &mut Tx, contacts: i64) -> Result<(), StoreError> {
+    tx.scoped("UPDATE ledger_heads SET contacts = $2 WHERE business_id = $1")
+        .bind(contacts)
+        .execute()
+        .await?;
+    Ok(())
+}
+
 /// Moves the end of the ledger on, and that of its tree, if it has grown.
 pub async fn advance(
     tx: &mut Tx,
@@ -87,22 +129,40 @@ pub async fn advance(
     Ok(())
 }
 
-/// The last number of each of these streams; a stream that has not begun is left out. Locks them: the lock on the
+/// The last number of each of these streams, and when that change was recorded, if that is known; a stream that has not begun is left out. Locks them: the lock on the
 /// ledger's end keeps other batches away already, and this keeps away whatever else will come to need a stream.
 pub async fn lock_streams(
     tx: &mut Tx,
     contacts: &[Uuid],
-) -> Result<HashMap<ContactId, i64>, StoreError> {
+) -> Result<HashMap<ContactId, (i64, Option<Timestamp>)>, StoreError> {
     let rows = tx
         .scoped(
-            "SELECT contact_id, last_seq FROM streams
+            "SELECT contact_id, last_seq, last_at FROM streams
              WHERE business_id = $1 AND contact_id IN {list} ORDER BY contact_id",
         )
         .list(contacts)
         .for_update()
-        .fetch_all::<(Uuid, i64)>()
+        .fetch_all::<(Uuid, i64, Option<i64>)>()
         .await?;
-    Ok(rows.into_iter().map(|(contact, last)| (contact.into(), last)).collect())
+    let ends = rows.into_iter().map(|(contact, last, at)| (contact.into(), (last, instant(at))));
+    Ok(ends.collect())
+}
+
+/// The same, without a lock.
+pub async fn streams(
+    tx: &mut Tx,
+    contacts: &[Uuid],
+) -> Result<HashMap<ContactId, (i64, Option<Timestamp>)>, StoreError> {
+    let rows = tx
+        .scoped(
+            "SELECT contact_id, last_seq, last_at FROM streams
+             WHERE business_id = $1 AND contact_id IN {list}",
+        )
+        .list(contacts)
+        .fetch_all::<(Uuid, i64, Option<i64>)>()
+        .await?;
+    let ends = rows.into_iter().map(|(contact, last, at)| (contact.into(), (last, instant(at))));
+    Ok(ends.collect())
 }
 
 /// The last number of a contact's stream; `None` is a contact that the ledger never heard of.
@@ -116,16 +176,18 @@ pub async fn last_seq(tx: &mut Tx, contact: ContactId) -> Result<Option<i64>, St
 }
 
 /// Moves streams on.
-pub async fn advance_streams(tx: &mut Tx, streams: &[(ContactId, i64)]) -> Result<(), StoreError> {
+pub async fn advance_streams(tx: &mut Tx, streams: &[StreamEnd]) -> Result<(), StoreError> {
     tx.scoped(
-        "INSERT INTO streams (business_id, contact_id, last_seq)
-         SELECT $1, contact_id, last_seq FROM {rows} WHERE true
-         ON CONFLICT (business_id, contact_id) DO UPDATE SET last_seq = excluded.last_seq",
+        "INSERT INTO streams (business_id, contact_id, last_seq, last_at)
+         SELECT $1, contact_id, last_seq, last_at FROM {rows} WHERE true
+         ON CONFLICT (business_id, contact_id)
+         DO UPDATE SET last_seq = excluded.last_seq, last_at = excluded.last_at",
     )
     .rows(
         Rows::new()
-            .uuids("contact_id", streams.iter().map(|(contact, _)| contact.uuid()))
-            .ints("last_seq", streams.iter().map(|(_, last)| *last)),
+            .uuids("contact_id", streams.iter().map(|end| end.contact.uuid()))
+            .ints("last_seq", streams.iter().map(|end| end.seq))
+            .ints("last_at", streams.iter().map(|end| end.at.as_microsecond())),
     )
     .execute()
     .await?;

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
-use yinyom_consent::{
-    Channel, ChannelChange, ConsentChange, ConsentState, EvidenceMethod, SurfaceParent,
-};
+use yinyom_consent::{Channel, ChannelChange, ConsentChange, ConsentState, EvidenceMethod};
 use yinyom_db::{Rows, Tx};
 use yinyom_kernel::{BusinessId, ContactId, PageSize, from_micros};
 use yinyom_transparency::Record;
@@ -13,28 +11,36 @@ use yinyom_transparency::Record;
 use super::StoreError;
 use super::rows::{self, ActorColumns, instant, micros};
 use super::tree::unsigned;
-use crate::domain::{ChangeFilter, Recorded};
-use crate::notary::evidence_hash;
+use crate::domain::{ChangeFilter, Recorded, evidence_hash};
+use crate::notary::Notary;
 
-const LEAD: i32 = 1;
-const ACCOUNT: i32 = 2;
-
-macro_rules! select {
-    ($rest:literal) => {
+/// Records, those whose content is destroyed among them.
+macro_rules! select_all {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT ledger_index, contact_id, seq, leaf_hash, recorded_at, ingested_at, cause, surface,
                     parent_kind, parent_id, actor_kind, actor_id, actor_name, actor_role, method,
                     notice_version, claimed_at, evidence_commitment, sealed_evidence,
                     phone_changed, phone_from, phone_to, phone_expires_at,
-                    email_changed, email_from, email_to, email_expires_at, signature
+                    email_changed, email_from, email_to, email_expires_at, signature,
+                    evidence_erasure, erasure
              FROM ledger WHERE business_id = $1 AND ",
-            $rest
+            $($rest),+
         )
     };
 }
+pub(super) use select_all;
+
+/// Records with content.
+macro_rules! select {
+    ($rest:literal) => {
+        $crate::store::ledger::select_all!("erasure IS NULL AND ", $rest)
+    };
+}
+pub(super) use select;
 
 #[derive(Debug, sqlx::FromRow)]
-struct LedgerRow {
+pub(super) struct LedgerRow {
     ledger_index: i64,
     contact_id: Uuid,
     seq: i64,
@@ -61,11 +67,20 @@ struct LedgerRow {
     email_to: Option<i32>,
     email_expires_at: Option<i64>,
     signature: Option<Vec<u8>>,
+    evidence_erasure: Option<Vec<u8>>,
+    erasure: Option<Vec<u8>>,
 }
 
 impl LedgerRow {
-    fn export(mut self, business: BusinessId) -> Result<Record, StoreError> {
-        let evidence = self.sealed_evidence.as_deref().map(evidence_hash);
+    fn export(mut self, business: BusinessId, notary: &Notary) -> Result<Record, StoreError> {
+        // That evidence is gone is believed if the ledger itself has destroyed it.
+        let destroyed = || {
+            let (index, leaf) = (unsigned(self.ledger_index).ok()?, hash(&self.leaf_hash).ok()?);
+            notary.destroyed_evidence(business, index, leaf, self.evidence_erasure.as_deref()?)
+        };
+        let evidence = self.sealed_evidence.as_deref().map(evidence_hash).or_else(destroyed);
+        let erasure = self.erasure.take();
+        // An erasure that stands beside content is for who verifies to find; so is content that is gone without one.
         Ok(Record {
             index: unsigned(self.ledger_index)?,
             contact: self.contact_id,
@@ -74,18 +89,13 @@ impl LedgerRow {
             leaf_hash: self.leaf_hash.clone(),
             evidence_hash: evidence.map(Vec::from).unwrap_or_default(),
             signature: self.signature.take().unwrap_or_default(),
-            erasure: Vec::new(),
+            erasure: erasure.unwrap_or_default(),
             content: self.read(business).map(|read| read.change.canonical()).unwrap_or_default(),
         })
     }
 
     fn read(self, business: BusinessId) -> Result<Recorded, StoreError> {
-        let surface_parent = match (self.parent_kind, self.parent_id) {
-            (None, None) => None,
-            (Some(LEAD), Some(id)) => Some(SurfaceParent::Lead(id.into())),
-            (Some(ACCOUNT), Some(id)) => Some(SurfaceParent::Account(id.into())),
-            _ => return Err(StoreError::Unreadable("no surface parent")),
-        };
+        let surface_parent = rows::read_parent(self.parent_kind, self.parent_id)?;
         let phone = (self.phone_changed, self.phone_from, self.phone_to, self.phone_expires_at);
         let email = (self.email_changed, self.email_from, self.email_to, self.email_expires_at);
         let mut channels = Vec::with_capacity(2);
@@ -125,6 +135,7 @@ impl LedgerRow {
             leaf_hash: hash(&self.leaf_hash)?,
             ingested_at: from_micros(self.ingested_at),
             sealed_evidence: self.sealed_evidence,
+            evidence_erasure: self.evidence_erasure,
         })
     }
 }
@@ -175,12 +186,12 @@ pub async fn append(
              ingested_at, cause, surface, parent_kind, parent_id, actor_kind, actor_id, actor_name,
              actor_role, method, notice_version, claimed_at, evidence_commitment, sealed_evidence,
              phone_changed, phone_from, phone_to, phone_expires_at,
-             email_changed, email_from, email_to, email_expires_at, signature)
+             email_changed, email_from, email_to, email_expires_at, signature, evidence_erasure)
          SELECT $1, ledger_index, contact_id, seq, leaf_hash, recorded_at,
              ingested_at, cause, surface, parent_kind, parent_id, actor_kind, actor_id, actor_name,
              actor_role, method, notice_version, claimed_at, evidence_commitment, sealed_evidence,
              phone_changed, phone_from, phone_to, phone_expires_at,
-             email_changed, email_from, email_to, email_expires_at, signature
+             email_changed, email_from, email_to, email_expires_at, signature, evidence_erasure
          FROM {rows}",
     )
     .rows(
@@ -195,7 +206,7 @@ pub async fn append(
 fn columns(entries: &[Recorded]) -> Rows<'_> {
     let all = || entries.iter().map(|entry| &entry.change);
     let actors: Vec<_> = all().map(|change| rows::actor(&change.actor)).collect();
-    let parents = || all().map(|change| parent(change.surface_parent));
+    let parents = || all().map(|change| rows::parent(change.surface_parent));
     let commitments = all().map(|c| c.evidence_commitment.as_ref().map(|bytes| &bytes[..]));
     let rows = Rows::new()
         .ints("ledger_index", entries.iter().map(|entry| entry.ledger_index))
@@ -216,7 +227,8 @@ fn columns(entries: &[Recorded]) -> Rows<'_> {
         .texts("notice_version", all().map(|change| change.notice_version.as_deref()))
         .ints("claimed_at", all().map(|change| micros(change.claimed_at)))
         .bytes("evidence_commitment", commitments)
-        .bytes("sealed_evidence", entries.iter().map(|entry| entry.sealed_evidence.as_deref()));
+        .bytes("sealed_evidence", entries.iter().map(|entry| entry.sealed_evidence.as_deref()))
+        .bytes("evidence_erasure", entries.iter().map(|entry| entry.evidence_erasure.as_deref()));
     let rows = channel_columns(
         rows,
         entries,
@@ -249,13 +261,6 @@ fn channel_columns<'a>(
         .ints(expires_at, all().map(|carried| carried.and_then(|c| micros(c.expires_at))))
 }
 
-fn parent(parent: Option<SurfaceParent>) -> Option<(i32, Uuid)> {
-    match parent? {
-        SurfaceParent::Lead(lead) => Some((LEAD, lead.uuid())),
-        SurfaceParent::Account(account) => Some((ACCOUNT, account.uuid())),
-    }
-}
-
 /// Changes of a contact, newest first, before the one of number `before`.
 pub async fn history(
     tx: &mut Tx,
@@ -273,7 +278,8 @@ pub async fn history(
     read(tx, rows)
 }
 
-/// Changes that match `filter`, newest first, before the one at index `before`.
+/// Changes that match `filter`, newest first, before the one at index `before`. On PostgreSQL contact, member and time have
+/// an index; for all else it walks back over what does not match.
 pub async fn page(
     tx: &mut Tx,
     filter: &ChangeFilter,
@@ -281,33 +287,55 @@ pub async fn page(
     size: PageSize,
 ) -> Result<Vec<Recorded>, StoreError> {
     let (actor_id, actor_name) = rows::wanted(filter.actor.as_ref());
-    let rows = tx
+    let (parent_kind, parent_id) = rows::wanted_parent(filter.surface_parent);
+    let query = tx
         // Channel 1 is the phone, 2 is e-mail.
         .scoped(select!(
             "ledger_index < $2
-             AND ($3 IS NULL OR ($3 = 1 AND phone_changed) OR ($3 = 2 AND email_changed))
-             AND ($4 IS NULL OR (phone_to = $4 AND ($3 IS NULL OR $3 = 1))
-                             OR (email_to = $4 AND ($3 IS NULL OR $3 = 2)))
-             AND ($5 IS NULL OR surface = $5)
-             AND ($6 IS NULL OR actor_id = $6)
-             AND ($7 IS NULL OR actor_name = $7)
-             AND ($8 IS NULL OR cause = $8)
-             AND ($9 IS NULL OR recorded_at >= $9)
-             AND ($10 IS NULL OR recorded_at < $10)
-             ORDER BY ledger_index DESC LIMIT $11"
+             AND (($3 IS NULL AND $4 IS NULL AND $5 IS NULL AND $6 IS NULL AND $7 IS NULL)
+                  OR (phone_changed AND ($3 IS NULL OR $3 = 1)
+                      AND ($4 IS NULL OR phone_to = $4) AND ($5 IS NULL OR phone_from = $5)
+                      AND ($6 IS NULL OR phone_expires_at >= $6)
+                      AND ($7 IS NULL OR phone_expires_at < $7))
+                  OR (email_changed AND ($3 IS NULL OR $3 = 2)
+                      AND ($4 IS NULL OR email_to = $4) AND ($5 IS NULL OR email_from = $5)
+                      AND ($6 IS NULL OR email_expires_at >= $6)
+                      AND ($7 IS NULL OR email_expires_at < $7)))
+             AND ($8 IS NULL OR surface = $8)
+             AND ($9 IS NULL OR actor_id = $9)
+             AND ($10 IS NULL OR actor_name = $10)
+             AND ($11 IS NULL OR cause = $11)
+             AND ($12 IS NULL OR recorded_at >= $12)
+             AND ($13 IS NULL OR recorded_at < $13)
+             AND ($14 IS NULL OR contact_id = $14)
+             AND ($15 IS NULL OR actor_role = $15)
+             AND ($16 IS NULL OR (parent_kind = $16 AND parent_id = $17))
+             AND ($18 IS NULL OR method = $18)
+             AND ($19 IS NULL OR notice_version = $19)
+             ORDER BY ledger_index DESC LIMIT $20"
         ))
         .bind(before.unwrap_or(i64::MAX))
         .bind(filter.channel.map(|channel| i32::from(channel.code())))
         .bind(filter.state.map(|state| i32::from(state.code())))
+        .bind(filter.from_state.map(|state| i32::from(state.code())))
+        .bind(micros(filter.expires_since))
+        .bind(micros(filter.expires_before))
         .bind(filter.surface.map(|surface| i32::from(surface.code())))
         .bind(actor_id)
         .bind(actor_name)
         .bind(filter.cause.map(|cause| i32::from(cause.code())))
         .bind(micros(filter.since))
         .bind(micros(filter.before))
-        .bind(size.fetch())
-        .fetch_all()
-        .await?;
+        .bind(filter.contact.map(ContactId::uuid))
+        .bind(filter.actor_role.map(|role| i32::from(role.code())))
+        .bind(parent_kind)
+        .bind(parent_id)
+        .bind(filter.method.map(|method| i32::from(method.code())))
+        .bind(filter.notice_version.clone())
+        .bind(size.fetch());
+    let all = *filter == ChangeFilter::default();
+    let query = if all { query } else { query.plan_for_values() };
+    let rows = query.fetch_all().await?;
     read(tx, rows)
 }
 
@@ -318,25 +346,34 @@ pub async fn stretch(
     to: i64,
     most: i64,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let rows = rows_of(tx, from, to, most).await?;
+    let rows = tx
+        .scoped(select!("ledger_index >= $2 AND ledger_index < $3 ORDER BY ledger_index LIMIT $4"))
+        .bind(from)
+        .bind(to)
+        .bind(most)
+        .fetch_all()
+        .await?;
     read(tx, rows)
 }
 
-/// The same, to be verified by others: nothing is believed, and what cannot be read has no content.
+/// All of them, to be verified by others: nothing is believed, and what cannot be read has no content.
 pub async fn records(
     tx: &mut Tx,
+    notary: &Notary,
     from: i64,
     to: i64,
     most: i64,
 ) -> Result<Vec<Record>, StoreError> {
     let business = tx.scope()?.business();
     let rows = rows_of(tx, from, to, most).await?;
-    rows.into_iter().map(|row| row.export(business)).collect()
+    rows.into_iter().map(|row| row.export(business, notary)).collect()
 }
 
 async fn rows_of(tx: &mut Tx, from: i64, to: i64, most: i64) -> Result<Vec<LedgerRow>, StoreError> {
     let rows = tx
-        .scoped(select!("ledger_index >= $2 AND ledger_index < $3 ORDER BY ledger_index LIMIT $4"))
+        .scoped(select_all!(
+            "ledger_index >= $2 AND ledger_index < $3 ORDER BY ledger_index LIMIT $4"
+        ))
         .bind(from)
         .bind(to)
         .bind(most)
@@ -377,7 +414,7 @@ pub async fn sign(
     Ok(())
 }
 
-fn read(tx: &Tx, rows: Vec<LedgerRow>) -> Result<Vec<Recorded>, StoreError> {
+pub(super) fn read(tx: &Tx, rows: Vec<LedgerRow>) -> Result<Vec<Recorded>, StoreError> {
     let business = tx.scope()?.business();
     rows.into_iter().map(|row| row.read(business)).collect()
 }

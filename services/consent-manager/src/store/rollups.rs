@@ -1,23 +1,63 @@
-//! Kept counts: current totals, and transitions by quarter of an hour. What they do not know, the clock, is asked of
-//! the current consents (TRAPS 19).
+//! Kept counts: current totals, and what happened when and by whom. What they do not know, the clock, is asked of the
+//! current consents (TRAPS 19).
 
 use jiff::Timestamp;
-use yinyom_consent::{Channel, ConsentState};
+use yinyom_consent::{ByChannel, Channel, ConsentState};
 use yinyom_db::{Rows, Tx};
 
 use super::StoreError;
-use super::rows::{self, optional_state, state_or_zero};
-use crate::domain::{Bucket, QUARTER_MICROS, Tally};
+use super::rows;
+use crate::domain::{Bucket, Counts, Dimension, Piece, Series, Spot, Tally};
 
-/// A channel's transition in a bucket, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// Number of the bucket.
-    pub bucket: usize,
-    pub channel: Channel,
-    pub from: Option<ConsentState>,
-    pub to: Option<ConsentState>,
-    pub times: i64,
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct CountColumns {
+    changes: i64,
+    grants: i64,
+    refusals: i64,
+    resets: i64,
+    opt_outs: i64,
+    not_set: i64,
+    granted: i64,
+    denied: i64,
+}
+
+impl CountColumns {
+    const fn read(&self) -> Counts {
+        let Self { changes, grants, refusals, resets, opt_outs, not_set, granted, denied } = *self;
+        Counts { changes, grants, refusals, resets, opt_outs, not_set, granted, denied }
+    }
+}
+
+/// The sums of all counts, where `$sign` is put before each.
+macro_rules! sums {
+    ($sign:literal) => {
+        concat!(
+            "CAST(SUM(",
+            $sign,
+            "changes) AS BIGINT) AS changes,
+             CAST(SUM(",
+            $sign,
+            "grants) AS BIGINT) AS grants,
+             CAST(SUM(",
+            $sign,
+            "refusals) AS BIGINT) AS refusals,
+             CAST(SUM(",
+            $sign,
+            "resets) AS BIGINT) AS resets,
+             CAST(SUM(",
+            $sign,
+            "opt_outs) AS BIGINT) AS opt_outs,
+             CAST(SUM(",
+            $sign,
+            "not_set) AS BIGINT) AS not_set,
+             CAST(SUM(",
+            $sign,
+            "granted) AS BIGINT) AS granted,
+             CAST(SUM(",
+            $sign,
+            "denied) AS BIGINT) AS denied"
+        )
+    };
 }
 
 /// Adds what a batch counted.
@@ -39,25 +79,49 @@ pub async fn add(tx: &mut Tx, tally: &Tally) -> Result<(), StoreError> {
         .execute()
         .await?;
     }
-    let moves: Vec<_> = tally.transitions().collect();
-    if !moves.is_empty() {
-        tx.scoped(
-            "INSERT INTO transitions (business_id, quarter, channel, from_state, to_state, times)
-             SELECT $1, quarter, channel, from_state, to_state, times FROM {rows} WHERE true
-             ON CONFLICT (business_id, quarter, channel, from_state, to_state)
-             DO UPDATE SET times = transitions.times + excluded.times",
-        )
-        .rows(
-            Rows::new()
-                .ints("quarter", moves.iter().map(|(at, _)| at.quarter))
-                .ints("channel", moves.iter().map(|(at, _)| i64::from(at.channel.code())))
-                .ints("from_state", moves.iter().map(|(at, _)| state_or_zero(at.from)))
-                .ints("to_state", moves.iter().map(|(at, _)| state_or_zero(at.to)))
-                .ints("times", moves.iter().map(|(_, n)| *n)),
-        )
-        .execute()
-        .await?;
+    let happened: Vec<_> = tally.rollups().collect();
+    // A statement is meant for some hundreds of rows.
+    for some in happened.chunks(2_000) {
+        add_rollups(tx, some).await?;
     }
+    Ok(())
+}
+
+async fn add_rollups(tx: &mut Tx, some: &[(&Spot, &Counts)]) -> Result<(), StoreError> {
+    let column = |i: usize| some.iter().map(move |(_, counts)| counts.each()[i]);
+    tx.scoped(
+        "INSERT INTO rollups (business_id, series, unit, value, channel,
+             changes, grants, refusals, resets, opt_outs, not_set, granted, denied)
+         SELECT $1, series, unit, value, channel,
+             changes, grants, refusals, resets, opt_outs, not_set, granted, denied
+         FROM {rows} WHERE true
+         ON CONFLICT (business_id, series, unit, value, channel) DO UPDATE SET
+             changes = rollups.changes + excluded.changes,
+             grants = rollups.grants + excluded.grants,
+             refusals = rollups.refusals + excluded.refusals,
+             resets = rollups.resets + excluded.resets,
+             opt_outs = rollups.opt_outs + excluded.opt_outs,
+             not_set = rollups.not_set + excluded.not_set,
+             granted = rollups.granted + excluded.granted,
+             denied = rollups.denied + excluded.denied",
+    )
+    .rows(
+        Rows::new()
+            .ints("series", some.iter().map(|(spot, _)| i64::from(spot.series.code())))
+            .ints("unit", some.iter().map(|(spot, _)| spot.unit))
+            .texts("value", some.iter().map(|(spot, _)| spot.value.as_str()))
+            .ints("channel", some.iter().map(|(spot, _)| i64::from(spot.channel.code())))
+            .ints("changes", column(0))
+            .ints("grants", column(1))
+            .ints("refusals", column(2))
+            .ints("resets", column(3))
+            .ints("opt_outs", column(4))
+            .ints("not_set", column(5))
+            .ints("granted", column(6))
+            .ints("denied", column(7)),
+    )
+    .execute()
+    .await?;
     Ok(())
 }
 
@@ -86,44 +150,110 @@ pub async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<(Channel, i64)>, Sto
     found.into_iter().map(|(channel, n)| Ok((rows::channel(channel)?, n))).collect()
 }
 
-/// What happened in each bucket, as recorded.
-pub async fn transitions(tx: &mut Tx, buckets: &[Bucket]) -> Result<Vec<Counted>, StoreError> {
-    // A bucket starts with a quarter in every zone of today. The offsets of a hundred years ago did not: there a
-    // quarter counts where its first instant is.
-    let quarter = |at: Timestamp| {
-        at.as_microsecond().div_euclid(QUARTER_MICROS)
-            + i64::from(at.as_microsecond().rem_euclid(QUARTER_MICROS) != 0)
-    };
+/// What was counted in each piece, as recorded, in the order of the pieces.
+pub async fn counted(tx: &mut Tx, pieces: &[Piece]) -> Result<ByChannel<Vec<Counts>>, StoreError> {
+    // Piece by piece, by the key, as in `consents::of`.
+    let sql = tx.dialect(
+        concat!(
+            "SELECT batch.piece, r.channel, ",
+            sums!("r."),
+            " FROM {rows} JOIN rollups r
+               ON r.business_id = $1 AND r.series = batch.series
+                  AND r.unit >= batch.since AND r.unit < batch.beyond
+             GROUP BY batch.piece, r.channel"
+        ),
+        concat!(
+            "SELECT batch.piece, r.* FROM {rows} CROSS JOIN LATERAL (
+                 SELECT channel, ",
+            sums!(""),
+            " FROM rollups WHERE business_id = $1 AND series = batch.series
+                    AND unit >= batch.since AND unit < batch.beyond
+                 GROUP BY channel
+             ) AS r"
+        ),
+    );
+    let mut counted = ByChannel::from_fn(|_| vec![Counts::default(); pieces.len()]);
+    let found = tx.scoped(sql).rows(numbered(pieces)).fetch_all::<CountedPiece>().await?;
+    for row in found {
+        let piece = usize::try_from(row.piece).unwrap_or(usize::MAX);
+        let of = counted.get_mut(rows::channel(row.channel)?);
+        let counts = of.get_mut(piece).ok_or(StoreError::Unreadable("no piece"))?;
+        *counts = row.counts.read();
+    }
+    Ok(counted)
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct CountedPiece {
+    piece: i64,
+    channel: i32,
+    #[sqlx(flatten)]
+    counts: CountColumns,
+}
+
+fn numbered(pieces: &[Piece]) -> Rows<'static> {
+    Rows::new()
+        .ints("piece", (0_i64..).take(pieces.len()))
+        .ints("series", pieces.iter().map(|piece| i64::from(piece.series.code())))
+        .ints("since", pieces.iter().map(|piece| piece.since))
+        .ints("beyond", pieces.iter().map(|piece| piece.beyond))
+}
+
+/// What was counted in signed pieces of a breakdown, by its values.
+pub async fn by_value(
+    tx: &mut Tx,
+    dimension: Dimension,
+    pieces: &[(Piece, i64)],
+) -> Result<Vec<(String, Channel, Counts)>, StoreError> {
+    let (from, length) = dimension.in_quarter();
+    let sql = tx.dialect(
+        concat!(
+            "SELECT CASE batch.series WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value,
+                    r.channel, ", sums!("batch.sign * r."),
+            " FROM {rows} JOIN rollups r
+               ON r.business_id = $1 AND r.series = batch.series
+                  AND r.unit >= batch.since AND r.unit < batch.beyond
+             WHERE r.value <> '' GROUP BY 1, 2"
+        ),
+        concat!(
+            "SELECT CASE batch.series WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value,
+                    r.channel, ", sums!("batch.sign * r."),
+            " FROM {rows} CROSS JOIN LATERAL (
+                 SELECT value, channel, ", sums!(""),
+            " FROM rollups WHERE business_id = $1 AND series = batch.series
+                    AND unit >= batch.since AND unit < batch.beyond AND value <> ''
+                 GROUP BY value, channel
+             ) AS r GROUP BY 1, 2"
+        ),
+    );
+    let (plain, signs): (Vec<Piece>, Vec<i64>) = pieces.iter().copied().unzip();
     let found = tx
-        .scoped(
-            "SELECT batch.bucket, t.channel, t.from_state, t.to_state, CAST(SUM(t.times) AS BIGINT)
-             FROM {rows} JOIN transitions t
-               ON t.business_id = $1 AND t.quarter >= batch.since AND t.quarter < batch.beyond
-             GROUP BY batch.bucket, t.channel, t.from_state, t.to_state",
-        )
-        .rows(spans(buckets, quarter))
-        .fetch_all::<(i64, i32, i32, i32, i64)>()
+        .scoped(sql)
+        .bind(from)
+        .bind(length)
+        .rows(numbered(&plain).ints("sign", signs))
+        .fetch_all::<CountedValue>()
         .await?;
     found
         .into_iter()
-        .map(|(bucket, channel, from, to, times)| {
-            Ok(Counted {
-                bucket: usize::try_from(bucket).unwrap_or(usize::MAX),
-                channel: rows::channel(channel)?,
-                from: optional_state(from)?,
-                to: optional_state(to)?,
-                times,
-            })
-        })
+        .map(|row| Ok((row.value, rows::channel(row.channel)?, row.counts.read())))
         .collect()
 }
 
-/// How many grants ran out in each bucket, by `now`, and nobody has recorded it yet.
+#[derive(Debug, sqlx::FromRow)]
+struct CountedValue {
+    value: String,
+    channel: i32,
+    #[sqlx(flatten)]
+    counts: CountColumns,
+}
+
+/// How many grants ran out in each bucket by `now`, and nobody has recorded it yet.
 pub async fn due_in(
     tx: &mut Tx,
     buckets: &[Bucket],
     now: Timestamp,
-) -> Result<Vec<Counted>, StoreError> {
+) -> Result<Vec<(usize, Channel, i64)>, StoreError> {
     let found = tx
         .scoped(
             "SELECT batch.bucket, c.channel, COUNT(*)
@@ -133,26 +263,76 @@ pub async fn due_in(
              GROUP BY batch.bucket, c.channel",
         )
         .bind(now.as_microsecond())
-        .rows(spans(buckets, Timestamp::as_microsecond))
+        .rows(
+            Rows::new()
+                .ints("bucket", (0_i64..).take(buckets.len()))
+                .ints("since", buckets.iter().map(|bucket| bucket.start.as_microsecond()))
+                .ints("beyond", buckets.iter().map(|bucket| bucket.end.as_microsecond())),
+        )
         .fetch_all::<(i64, i32, i64)>()
         .await?;
     found
         .into_iter()
-        .map(|(bucket, channel, times)| {
-            Ok(Counted {
-                bucket: usize::try_from(bucket).unwrap_or(usize::MAX),
-                channel: rows::channel(channel)?,
-                from: Some(ConsentState::Granted),
-                to: Some(ConsentState::NotSet),
-                times,
-            })
+        .map(|(bucket, channel, n)| {
+            Ok((usize::try_from(bucket).unwrap_or(usize::MAX), rows::channel(channel)?, n))
         })
         .collect()
 }
 
-fn spans(buckets: &[Bucket], unit: impl Fn(Timestamp) -> i64) -> Rows<'static> {
-    Rows::new()
-        .ints("bucket", (0_i64..).take(buckets.len()))
-        .ints("since", buckets.iter().map(|bucket| unit(bucket.start)))
-        .ints("beyond", buckets.iter().map(|bucket| unit(bucket.end)))
+/// Some of the kept counts, in the order of their keys, after `last`: for who compares them.
+pub async fn kept(
+    tx: &mut Tx,
+    last: Option<&Spot>,
+    most: i64,
+) -> Result<Vec<(Spot, Counts)>, StoreError> {
+    let found = tx
+        .scoped(
+            "SELECT series, unit, value, channel, CAST(changes AS BIGINT) AS changes,
+                    CAST(grants AS BIGINT) AS grants, CAST(refusals AS BIGINT) AS refusals,
+                    CAST(resets AS BIGINT) AS resets, CAST(opt_outs AS BIGINT) AS opt_outs,
+                    CAST(not_set AS BIGINT) AS not_set, CAST(granted AS BIGINT) AS granted,
+                    CAST(denied AS BIGINT) AS denied
+             FROM rollups WHERE business_id = $1 AND (series, unit, value, channel) > ($2, $3, $4, $5)
+             ORDER BY series, unit, value, channel LIMIT $6",
+        )
+        .bind(last.map_or(-1, |spot| spot.series.code()))
+        .bind(last.map_or(i64::MIN, |spot| spot.unit))
+        .bind(last.map_or_else(String::new, |spot| spot.value.clone()))
+        .bind(last.map_or(0, |spot| i32::from(spot.channel.code())))
+        .bind(most)
+        .fetch_all::<KeptRow>()
+        .await?;
+    found.into_iter().map(KeptRow::read).collect()
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct KeptRow {
+    series: i32,
+    unit: i64,
+    value: String,
+    channel: i32,
+    #[sqlx(flatten)]
+    counts: CountColumns,
+}
+
+impl KeptRow {
+    fn read(self) -> Result<(Spot, Counts), StoreError> {
+        let mut all = Series::ALL.into_iter();
+        let series = all.find(|series| series.code() == self.series);
+        let series = series.ok_or(StoreError::Unreadable("no series"))?;
+        let channel = rows::channel(self.channel)?;
+        Ok((Spot { series, unit: self.unit, value: self.value, channel }, self.counts.read()))
+    }
+}
+
+/// Forgets all kept counts of the business: they are about to be counted anew.
+pub async fn forget(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.scoped("DELETE FROM rollups WHERE business_id = $1").execute().await?;
+    Ok(())
+}
+
+/// Forgets the totals, too.
+pub async fn forget_totals(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.scoped("DELETE FROM totals WHERE business_id = $1").execute().await?;
+    Ok(())
 }

@@ -1,13 +1,17 @@
 //! Columns that several tables have.
 
 use uuid::Uuid;
-use yinyom_consent::{Actor, Cause, Channel, ConsentState, EvidenceMethod, Role, Surface};
+use yinyom_consent::{
+    Actor, Cause, Channel, ConsentState, EvidenceMethod, Role, Surface, SurfaceParent,
+};
 use yinyom_kernel::{MemberId, from_micros};
 
 use super::StoreError;
 
 const MEMBER: i32 = 1;
 const SERVICE: i32 = 2;
+const LEAD: i32 = 1;
+const ACCOUNT: i32 = 2;
 
 /// Who made a change.
 #[derive(Debug, sqlx::FromRow)]
@@ -51,6 +55,32 @@ pub(super) fn wanted(actor: Option<&Actor>) -> (Option<Uuid>, Option<String>) {
     }
 }
 
+/// The lead or account whose page it was, as the columns hold it.
+pub(super) fn parent(parent: Option<SurfaceParent>) -> Option<(i32, Uuid)> {
+    match parent? {
+        SurfaceParent::Lead(lead) => Some((LEAD, lead.uuid())),
+        SurfaceParent::Account(account) => Some((ACCOUNT, account.uuid())),
+    }
+}
+
+/// The same, to look for.
+pub(super) fn wanted_parent(of: Option<SurfaceParent>) -> (Option<i32>, Option<Uuid>) {
+    parent(of).unzip()
+}
+
+/// The other way round.
+pub(super) fn read_parent(
+    kind: Option<i32>,
+    id: Option<Uuid>,
+) -> Result<Option<SurfaceParent>, StoreError> {
+    match (kind, id) {
+        (None, None) => Ok(None),
+        (Some(LEAD), Some(id)) => Ok(Some(SurfaceParent::Lead(id.into()))),
+        (Some(ACCOUNT), Some(id)) => Ok(Some(SurfaceParent::Account(id.into()))),
+        _ => Err(StoreError::Unreadable("no surface parent")),
+    }
+}
+
 macro_rules! codes {
     ($($read:ident => $word:ident),+ $(,)?) => {
         $(
@@ -78,14 +108,4 @@ pub(super) fn instant(micros: Option<i64>) -> Option<jiff::Timestamp> {
 /// The other way round.
 pub(super) fn micros(at: Option<jiff::Timestamp>) -> Option<i64> {
     at.map(jiff::Timestamp::as_microsecond)
-}
-
-/// 0 is «no contact».
-pub(super) fn optional_state(code: i32) -> Result<Option<ConsentState>, StoreError> {
-    if code == 0 { Ok(None) } else { state(code).map(Some) }
-}
-
-/// The other way round.
-pub(super) fn state_or_zero(state: Option<ConsentState>) -> i64 {
-    state.map_or(0, |state| state.code().into())
 }

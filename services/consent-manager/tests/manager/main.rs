@@ -4,12 +4,19 @@
 
 mod access;
 mod audit;
+mod erasure;
 mod evidence;
+mod exports;
+mod exports_resumed;
 mod ingestion;
 mod lists;
+mod past;
 mod proofs;
+mod receipts;
+mod recount;
 mod relays;
 mod reports;
+mod retention;
 mod store;
 mod support;
 mod watch;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use consent_manager::commands::Manager;
 use consent_manager::{App, Notary, Parts};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -22,9 +23,12 @@ use yinyom_policy::{
 use yinyom_privacy::{MasterKey, MasterKeys};
 use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
+use yinyom_proto::manager::v1::export_service_client::ExportServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_proto::manager::v1::proof_service_client::ProofServiceClient;
+use yinyom_proto::manager::v1::receipt_service_client::ReceiptServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
+use yinyom_proto::manager::v1::retention_service_client::RetentionServiceClient;
 use yinyom_proto::manager::v1::watch_service_client::WatchServiceClient;
 use yinyom_rpc::ServerConfig;
 use yinyom_testkit::TestDb;
@@ -34,11 +38,15 @@ use yinyom_transparency::LedgerKey;
 pub use crate::support::directory::*;
 
 mod directory;
+pub mod history;
 
 pub type Audit = AuditServiceClient<InterceptedService<Wire, Bearer>>;
+pub type Exports = ExportServiceClient<InterceptedService<Wire, Bearer>>;
+pub type Receipts = ReceiptServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Ledger = LedgerServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Proofs = ProofServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Reports = ReportServiceClient<InterceptedService<Wire, Bearer>>;
+pub type Retention = RetentionServiceClient<InterceptedService<Wire, Bearer>>;
 pub type Watches = WatchServiceClient<InterceptedService<Wire, Bearer>>;
 
 /// The world's first instant: midnight in Bangkok, 1 March 2026.
@@ -135,6 +143,8 @@ pub struct World {
     pub tokens: Tokens,
     pub notary: Arc<Notary>,
     pub db: TestDb,
+    /// The use cases, without a network in between.
+    pub manager: Manager,
     address: String,
     stop: CancellationToken,
 }
@@ -179,11 +189,12 @@ impl World {
         })
         .await
         .unwrap();
+        let manager = app.manager().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         tokio::spawn(app.serve(listener, stop.clone()));
-        Self { business, members, clock, settings, policies, tokens, notary, db, address, stop }
+        Self { business, members, clock, settings, policies, tokens, notary, db, manager, address, stop }
     }
 
     fn wire(&self) -> Wire {
@@ -212,8 +223,25 @@ impl World {
         ProofServiceClient::with_interceptor(self.wire(), bearer)
     }
 
+    pub fn exports_as(&self, bearer: Bearer) -> Exports {
+        ExportServiceClient::with_interceptor(self.wire(), bearer)
+    }
+
+    pub fn receipts_as(&self, bearer: Bearer) -> Receipts {
+        ReceiptServiceClient::with_interceptor(self.wire(), bearer)
+    }
+
     pub fn reports_as(&self, bearer: Bearer) -> Reports {
         ReportServiceClient::with_interceptor(self.wire(), bearer)
+    }
+
+    /// Retention, holds and refused requests, for a member.
+    pub fn retention(&self, member: MemberId) -> Retention {
+        self.retention_as(self.tokens.member(self.business, member))
+    }
+
+    pub fn retention_as(&self, bearer: Bearer) -> Retention {
+        RetentionServiceClient::with_interceptor(self.wire(), bearer)
     }
 
     /// News of the ledger, for a reader.

@@ -5,10 +5,12 @@ use yinyom_consent::{Actor, ByChannel, CONTACTS, EvidenceMethod, Role};
 use yinyom_kernel::BusinessId;
 use yinyom_privacy::Personal;
 use yinyom_proto::manager::v1 as pb;
+use yinyom_proto::manager::v1::breakdown_value::Value;
 use yinyom_proto::types::v1 as types;
 
 use crate::domain::{
-    ChannelSummary, ChannelTrend, ConsentRecord, Entry, Evidence, Recorded, Summary, Trend,
+    Breakdown, By, ChannelSummary, ChannelTrend, ConsentRecord, Entry, Evidence, Recorded, Summary,
+    Trend,
 };
 
 /// Current consents.
@@ -120,11 +122,49 @@ fn channel_trends(channels: &ByChannel<ChannelTrend>) -> Vec<pb::ChannelTrend> {
         .iter()
         .map(|(channel, counted)| pb::ChannelTrend {
             channel: channel.to_wire(),
-            grants: counted.grants,
-            refusals: counted.refusals,
-            resets: counted.resets,
-            net_granted: counted.net_granted,
-            ..pb::ChannelTrend::default()
+            grants: counted.counts.grants,
+            refusals: counted.counts.refusals,
+            resets: counted.counts.resets,
+            net_granted: counted.counts.granted,
+            opt_outs: counted.counts.opt_outs,
+            opt_out_rate: counted.opt_out_rate(),
+            start_granted: counted.start_granted,
+            net_not_set: counted.counts.not_set,
+            net_denied: counted.counts.denied,
         })
         .collect()
+}
+
+/// A page of a breakdown.
+pub(in crate::api) fn breakdown(
+    business: BusinessId,
+    breakdown: &Breakdown,
+    next_page_token: String,
+) -> pb::GetConsentBreakdownResponse {
+    let values = breakdown.shares.iter().map(|share| pb::BreakdownValue {
+        value: Some(match &share.by {
+            By::Surface(surface) => Value::Surface(surface.to_wire()),
+            By::Actor(actor) => Value::Actor(actor_name(business, actor)),
+            By::Method(method) => Value::EvidenceMethod(method.map_or(0, EvidenceMethod::to_wire)),
+        }),
+        channels: share
+            .channels
+            .iter()
+            .map(|(channel, counts)| pb::ChannelBreakdown {
+                channel: channel.to_wire(),
+                grants: counts.grants,
+                refusals: counts.refusals,
+                resets: counts.resets,
+                opt_outs: counts.opt_outs,
+                grant_rate: share.grant_rate(channel),
+                opt_out_rate: breakdown.opt_out_rate(share, channel),
+            })
+            .collect(),
+    });
+    pb::GetConsentBreakdownResponse {
+        values: values.collect(),
+        next_page_token,
+        start_time: Some(timestamp(breakdown.period.start)),
+        end_time: Some(timestamp(breakdown.period.end)),
+    }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::QUARTER_MICROS;
+use crate::domain::tally::QUARTER_MICROS;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -104,25 +104,18 @@ fn the_end_of_the_calendar_is_no_panic() {
 }
 
 #[test]
-fn only_what_moves_a_consent_is_counted() {
-    use ConsentState::{Denied, Granted, NotSet};
-    let mut trend = ChannelTrend::default();
-    for (from, to) in [
-        (None, Some(NotSet)),
-        (Some(Granted), Some(Granted)),
-        (Some(NotSet), Some(NotSet)),
-        (Some(Denied), None),
-        (Some(NotSet), None),
-    ] {
-        trend.count(from, to, 7);
-    }
-    assert_eq!(trend, ChannelTrend::default());
-    trend.count(Some(Granted), None, 1);
-    assert_eq!(trend, ChannelTrend { net_granted: -1, ..ChannelTrend::default() });
-    trend.count(None, Some(Granted), 3);
-    trend.count(Some(Granted), Some(Denied), 1);
-    trend.count(Some(Denied), Some(NotSet), 1);
-    assert_eq!(trend, ChannelTrend { grants: 3, refusals: 1, resets: 1, net_granted: 1 });
+fn who_could_opt_out_was_granted_at_the_start_or_came_to_it_since() {
+    let counts = Counts { grants: 3, opt_outs: 2, granted: 1, ..Counts::default() };
+    let start = at("2026-03-01T00:00:00Z");
+    let bucket = |date: &str| Bucket { date: date.parse().unwrap(), start, end: start };
+    let before = ByChannel { phone: Counts { granted: 5, ..counts }, email: Counts::default() };
+    let within = ByChannel { phone: vec![counts, counts], email: vec![] };
+    let days = [bucket("2026-03-01"), bucket("2026-03-02")];
+    let trend = Trend::new(&days, "UTC".to_owned(), before, &within);
+    let phone: Vec<_> = trend.buckets.iter().map(|(_, channels)| channels.phone).collect();
+    assert_eq!(phone.iter().map(|it| it.start_granted).collect::<Vec<_>>(), [5, 6]);
+    assert!((phone[0].opt_out_rate() - 0.25).abs() < f64::EPSILON);
+    assert!(trend.buckets[0].1.email.opt_out_rate().abs() < f64::EPSILON, "nobody could");
 }
 
 proptest! {

@@ -1,0 +1,134 @@
+//! The stretches of time that changes are counted by.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+const QUARTER: i64 = 15 * 60 * 1_000_000;
+const HOUR: i64 = 4 * QUARTER;
+const DAY: i64 = 24 * HOUR;
+
+/// A series of counts: how long its units are, and whether they are told apart by a value. A unit is numbered from 1970,
+/// UTC. Of one instant, one hour and so on there is a count of everything; from these every stretch of time of any zone
+/// is put together ([`super::Cover`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Series {
+    /// A microsecond.
+    Instant = 0,
+    /// A quarter of an hour, by surface, evidence method and actor together: for both ends of a breakdown. Every zone's
+    /// offset is a multiple of it.
+    Quarter = 1,
+    Hour = 2,
+    Day = 3,
+    Month = 4,
+    MonthBySurface = 5,
+    MonthByActor = 6,
+    MonthByMethod = 7,
+}
+
+impl Series {
+    /// Every one of them, by code.
+    pub const ALL: [Self; 8] = [
+        Self::Instant,
+        Self::Quarter,
+        Self::Hour,
+        Self::Day,
+        Self::Month,
+        Self::MonthBySurface,
+        Self::MonthByActor,
+        Self::MonthByMethod,
+    ];
+
+    /// Those that any stretch of time is put together from, the longest first.
+    pub const TIME: [Self; 5] = [Self::Month, Self::Day, Self::Hour, Self::Quarter, Self::Instant];
+
+    /// The number that the store keeps.
+    pub const fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// The unit that an instant is in, in microseconds since 1970.
+    pub fn unit(self, at: i64) -> i64 {
+        match self.length() {
+            Some(length) => at.div_euclid(length),
+            None => month(at),
+        }
+    }
+
+    /// Where a unit starts, in microseconds since 1970. `None` if that is beyond the calendar.
+    pub fn start(self, unit: i64) -> Option<i64> {
+        match self.length() {
+            Some(length) => unit.checked_mul(length),
+            None => month_start(unit),
+        }
+    }
+
+    /// The unit whose start is nearest to `at`, and that start.
+    pub(super) fn nearest(self, at: i64) -> (i64, i64) {
+        let unit = self.unit(at);
+        let start = self.start(unit).unwrap_or(at);
+        match self.start(unit + 1) {
+            Some(next) if next - at < at - start => (unit + 1, next),
+            _ => (unit, start),
+        }
+    }
+
+    const fn length(self) -> Option<i64> {
+        match self {
+            Self::Instant => Some(1),
+            Self::Quarter => Some(QUARTER),
+            Self::Hour => Some(HOUR),
+            Self::Day => Some(DAY),
+            Self::Month | Self::MonthBySurface | Self::MonthByActor | Self::MonthByMethod => None,
+        }
+    }
+}
+
+fn month(at: i64) -> i64 {
+    let date = TimeZone::UTC.to_datetime(yinyom_kernel::from_micros(at)).date();
+    (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
+}
+
+fn month_start(month: i64) -> Option<i64> {
+    let year = i16::try_from(1970 + month.div_euclid(12)).ok()?;
+    let of_year = i8::try_from(month.rem_euclid(12) + 1).ok()?;
+    let first = Date::new(year, of_year, 1).ok()?;
+    let start: Option<Timestamp> = TimeZone::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok();
+    start.map(Timestamp::as_microsecond)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_month_is_a_month_of_the_calendar() {
+        let at = |text: &str| text.parse::<Timestamp>().map_or(0, Timestamp::as_microsecond);
+        assert_eq!(Series::Month.unit(at("1970-01-01T00:00:00Z")), 0);
+        assert_eq!(Series::Month.unit(at("1969-12-31T23:59:59Z")), -1);
+        assert_eq!(Series::Month.unit(at("2024-02-29T23:59:59Z")), 54 * 12 + 1);
+        assert_eq!(Series::Month.start(54 * 12 + 2), Some(at("2024-03-01T00:00:00Z")));
+        let edge = Timestamp::MAX.as_microsecond();
+        assert!(Series::Month.start(Series::Month.unit(edge) + 1).is_none());
+        assert!(Series::Month.nearest(edge).1 <= edge);
+    }
+
+    proptest! {
+        #[test]
+        fn an_instant_is_in_its_unit_and_no_start_is_nearer(at in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
+            for series in Series::ALL {
+                let unit = series.unit(at);
+                let (start, next) = (series.start(unit), series.start(unit + 1));
+                prop_assert!(start.is_some_and(|start| start <= at));
+                prop_assert!(next.is_none_or(|next| at < next));
+                let (nearest, begins) = series.nearest(at);
+                prop_assert_eq!(series.start(nearest), Some(begins));
+                for other in [start, next].into_iter().flatten() {
+                    prop_assert!((begins - at).abs() <= (other - at).abs());
+                }
+            }
+        }
+    }
+}
