@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::import::ImportArgs;
 use crate::keys::KeysCommand;
 use crate::ledger::{CheckpointArgs, ExportLedgerArgs, LedgerArgs};
+use crate::recount::RecountArgs;
 use crate::report::ReportArgs;
 use crate::serve::ServeArgs;
 use crate::token::TokenArgs;
@@ -76,6 +77,11 @@ pub enum Command {
     Verify {
         #[command(flatten)]
         args: VerifyArgs,
+    },
+    /// Recount what consent-manager keeps beside its ledger, and name each difference. Exit status 2 if there is any.
+    Recount {
+        #[command(flatten)]
+        args: RecountArgs,
     },
     /// Rotate master keys, renew the keys of businesses, in a service's database.
     Keys {

@@ -4,6 +4,7 @@
 //! - [`serve`]: starts the three ([`services`] is the wiring), loads the [`demo`] business through
 //!   their own API, and says where they are ([`welcome`], [`facts`]).
 //! - [`import`], [`report`]: clients like any other, for the services of this or another machine.
+//! - [`recount`]: whether what the manager keeps beside its ledger is what the ledger says.
 //! - [`keys`]: rotation of keys in a service's database.
 //! - [`ledger`], [`verify`]: what a company keeps of its ledger, and verifies offline.
 //! - [`token`]: a token for whoever needs one while trying things out.
@@ -24,6 +25,7 @@ mod keys;
 mod ledger;
 #[cfg(test)]
 mod limits_table;
+mod recount;
 mod report;
 mod serve;
 mod services;
@@ -71,6 +73,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Some(Command::Verify { args }) => Ok(verify::run(&args)?),
         Some(Command::Keys { command }) => keys::run(*command).await,
+        Some(Command::Recount { args }) => recount::run(args).await,
         Some(Command::Settings { config }) => Ok(config.run().await),
         Some(Command::Directory { config }) => Ok(config.run().await),
         Some(Command::Manager { config }) => Ok(config.run().await),

@@ -1,5 +1,6 @@
 //! `yinyom report`: what the ledger says of a business, as text for a terminal.
 
+mod breakdown;
 mod chart;
 
 use std::path::Path;
@@ -10,12 +11,12 @@ use yinyom_proto::directory::v1::GetOutboxStatusRequest;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_proto::manager::v1::{
-    ChannelSummary, GetConsentSummaryRequest, GetConsentSummaryResponse, GetConsentTrendRequest,
+    BreakdownDimension, ChannelSummary, GetConsentBreakdownRequest, GetConsentSummaryRequest, GetConsentSummaryResponse, GetConsentTrendRequest,
     GetConsentTrendResponse, Granularity, TrendBucket,
 };
 use yinyom_proto::types::v1::Channel;
 
-use crate::client::CallError;
+use crate::client::{CallError, Connection, Target};
 use crate::session::{Session, SessionArgs, SessionError};
 
 /// The most characters of a bar.
@@ -34,6 +35,10 @@ pub struct ReportArgs {
     /// What one line of the trend is.
     #[arg(long, env = "YINYOM_GRANULARITY", value_enum, default_value_t = Every::Week)]
     granularity: Every,
+
+    /// How many contacts had said yes or no at this moment, and nothing else: `2026-03-03T12:00:00+07:00`
+    #[arg(long, env = "YINYOM_AS_OF", value_name = "TIME")]
+    as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -81,11 +86,16 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
     let waiting = waiting(&session, &parent).await.map_or_else(String::new, |changes| {
         format!("\n{changes} changes are still on their way to the ledger; ask again shortly.\n")
     });
+    let as_of_time = args.as_of.map(yinyom_consent::wire::timestamp);
     let summary = reports
-        .get_consent_summary(GetConsentSummaryRequest { parent: parent.clone(), as_of_time: None })
+        .get_consent_summary(GetConsentSummaryRequest { parent: parent.clone(), as_of_time })
         .await
         .map_err(|status| manager.error("The summary", &status))?
         .into_inner();
+    if args.as_of.is_some() {
+        crate::say(&table(&parent, &summary, "UTC"));
+        return Ok(());
+    }
     let request = GetConsentTrendRequest {
         parent: parent.clone(),
         granularity: args.granularity.wire().into(),
@@ -98,8 +108,39 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
         .map_err(|status| manager.error("The trend", &status))?
         .into_inner();
     let table = table(&parent, &summary, &trend.time_zone);
-    crate::say(&format!("{table}\n{}{waiting}", chart(&trend, args.granularity)));
+    let since = trend.buckets.first().and_then(|bucket| bucket.start_time);
+    let breakdowns = breakdowns(&mut reports, &manager, &parent, since).await?;
+    crate::say(&format!("{table}\n{}{breakdowns}{waiting}", chart(&trend, args.granularity)));
     Ok(())
+}
+
+/// By where, by whom and how, since the trend begins.
+async fn breakdowns(
+    reports: &mut ReportServiceClient<Connection>,
+    manager: &Target,
+    parent: &str,
+    start_time: Option<prost_types::Timestamp>,
+) -> Result<String, ReportError> {
+    let mut text = String::new();
+    for (dimension, title) in [
+        (BreakdownDimension::Surface, "By where it was said"),
+        (BreakdownDimension::EvidenceMethod, "By how the customer told us"),
+        (BreakdownDimension::Actor, "By who recorded it"),
+    ] {
+        let request = GetConsentBreakdownRequest {
+            parent: parent.to_owned(),
+            dimension: dimension.into(),
+            start_time,
+            page_size: breakdown::MOST,
+            ..GetConsentBreakdownRequest::default()
+        };
+        let answer = reports
+            .get_consent_breakdown(request)
+            .await
+            .map_err(|status| manager.error("The breakdown", &status))?;
+        text.push_str(&breakdown::table(title, &answer.into_inner()));
+    }
+    Ok(text)
 }
 
 /// How many changes the directory has committed that the ledger does not have yet. `None` if there are none, or if
@@ -142,14 +183,17 @@ fn local(at: Timestamp, zone: &str) -> String {
 
 /// One line a bucket, from the first in which anything happened.
 fn chart(trend: &GetConsentTrendResponse, every: Every) -> String {
-    let counted: Vec<(&str, [i64; 3])> =
-        trend.buckets.iter().map(|bucket| (bucket.start_date.as_str(), counts(bucket))).collect();
-    let Some(first) = counted.iter().position(|(_, counts)| counts.iter().any(|n| *n != 0)) else {
+    let counted: Vec<(&str, [i64; 3], f64)> = trend
+        .buckets
+        .iter()
+        .map(|bucket| (bucket.start_date.as_str(), counts(bucket), opted_out(bucket)))
+        .collect();
+    let Some(first) = counted.iter().position(|(_, counts, _)| counts.iter().any(|n| *n != 0)) else {
         return format!("No change of mind by {} yet.\n", every.word());
     };
-    let most = counted.iter().map(|(_, [yes, no, _])| (*yes).max(*no)).max().unwrap_or_default();
+    let most = counted.iter().map(|(_, [yes, no, _], _)| (*yes).max(*no)).max().unwrap_or_default();
     let mut text = format!(
-        "By {} ({}), both channels together\n{:<12}{:>7} {:<BAR$}{:>7} {:<BAR$}{:>7}\n",
+        "By {} ({}), both channels together\n{:<12}{:>7} {:<BAR$}{:>7} {:<BAR$}{:>7}{:>9}\n",
         every.word(),
         trend.time_zone,
         "from",
@@ -157,16 +201,26 @@ fn chart(trend: &GetConsentTrendResponse, every: Every) -> String {
         "",
         "no",
         "",
-        "reset"
+        "reset",
+        "opt-out"
     );
-    for (date, [yes, no, reset]) in &counted[first..] {
+    for (date, [yes, no, reset], opted_out) in &counted[first..] {
         text = format!(
-            "{text}{date:<12}{yes:>7} {:<BAR$}{no:>7} {:<BAR$}{reset:>7}\n",
+            "{text}{date:<12}{yes:>7} {:<BAR$}{no:>7} {:<BAR$}{reset:>7}{opted_out:>7.1} %\n",
             chart::bar(*yes, most, BAR),
             chart::bar(*no, most, BAR)
         );
     }
     text
+}
+
+/// How many of a hundred who could opt out did, over all channels.
+#[expect(clippy::cast_precision_loss, reason = "contacts of one business, far below 2^52")]
+fn opted_out(bucket: &TrendBucket) -> f64 {
+    let (out, could) = bucket.channels.iter().fold((0, 0), |(out, could), channel| {
+        (out + channel.opt_outs, could + channel.start_granted + channel.grants)
+    });
+    if could > 0 { 100.0 * out as f64 / could as f64 } else { 0.0 }
 }
 
 /// Grants, refusals and resets of all channels.

@@ -12,9 +12,9 @@
 //! | `town`, `clients`, `call` | who calls, and how a good client does |
 //! | `changes`, `writers`, `rules`, `readers` | what they do |
 //! | `journal`, `facts` | what was acknowledged, on disk and at the moment |
-//! | `tables`, `verdict`, `report` | what is left, and what is wrong with it |
+//! | `tables`, `recount`, `verdict`, `report` | what is left, and what is wrong with it |
 //!
-//! `deploy/chaos` runs it. It exits with 1 if anything was lost, duplicated, out of order, undone or revealed.
+//! `deploy/chaos` runs it. It exits with 1 if anything was lost, duplicated, out of order, undone, revealed or miscounted.
 
 mod call;
 mod changes;
@@ -28,6 +28,7 @@ mod plan;
 mod process;
 mod proxy;
 mod readers;
+mod recount;
 mod report;
 mod rules;
 mod run;

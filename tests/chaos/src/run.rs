@@ -15,6 +15,7 @@ use crate::clients::Clients;
 use crate::house::{House, Plot};
 use crate::journal::{self, Journal};
 use crate::plan::{Service, plan};
+use crate::recount::recount;
 use crate::report::Report;
 use crate::tables::{Tables, undelivered};
 use crate::town::Town;
@@ -95,7 +96,8 @@ async fn under_faults(
     let rested = come_to_rest(house).await;
     let came_to_rest = healed.elapsed();
 
-    let tables = Tables::read(&house.database).await?;
+    let mut tables = Tables::read(&house.database).await?;
+    tables.miscounted = recount(&args.program, &house.database).await?;
     tables.keep(&house.directory)?;
     let findings = compare(&journal::read(&file)?, &tables);
     let report = Report {

@@ -25,6 +25,8 @@ pub struct Tables {
     /// Business and rule to its value; what is not there is `false`.
     pub rules: BTreeMap<(Uuid, String), String>,
     pub audit: Vec<AuditRow>,
+    /// Where what the manager keeps beside its ledger is not what the ledger says.
+    pub miscounted: Vec<String>,
 }
 
 /// A business's audit events, as their producer counted them and as the manager has them.
@@ -92,6 +94,7 @@ impl Tables {
             waiting,
             stalled,
             rules: rules(&mut settings).await?,
+            miscounted: Vec::new(),
         })
     }
 

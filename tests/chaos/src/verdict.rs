@@ -1,4 +1,4 @@
-//! Compares what clients were told with what is there: lost, duplicated, out of order, undone, revealed.
+//! Compares what clients were told with what is there: lost, duplicated, out of order, undone, revealed, miscounted.
 //!
 //! It knows the journal and the tables, and nothing of how they came to be.
 
@@ -29,11 +29,13 @@ pub struct Findings {
     pub revealed: Vec<String>,
     /// A write that is always taken, and was not.
     pub wrongly_refused: Vec<String>,
+    /// A count of the manager's that its ledger does not bear out.
+    pub miscounted: Vec<String>,
 }
 
 impl Findings {
     /// Each kind with its name, in the order of the report.
-    pub fn kinds(&self) -> [(&'static str, &Vec<String>); 6] {
+    pub fn kinds(&self) -> [(&'static str, &Vec<String>); 7] {
         [
             ("lost", &self.lost),
             ("duplicated", &self.duplicated),
@@ -41,6 +43,7 @@ impl Findings {
             ("undone", &self.undone),
             ("revealed", &self.revealed),
             ("wrongly refused", &self.wrongly_refused),
+            ("miscounted", &self.miscounted),
         ]
     }
 
@@ -62,6 +65,7 @@ pub fn compare(journal: &[Entry], tables: &Tables) -> Findings {
     current(&mut findings, tables);
     order(&mut findings, &asked);
     audit(&mut findings, tables);
+    findings.miscounted.clone_from(&tables.miscounted);
     if tables.waiting + tables.stalled > 0 {
         let text = format!("{} changes wait, {} streams stand", tables.waiting, tables.stalled);
         findings.lost.push(text);

@@ -183,3 +183,11 @@ fn a_customers_refusal_that_was_refused_is_seen() {
         journal[5] = Entry::Outcome { op: 2, end: End::Refused("NOT_FOUND".to_owned()) };
     });
 }
+
+#[test]
+fn a_count_that_the_ledger_does_not_bear_out_is_seen() {
+    let plant = |_: &mut Vec<Entry>, tables: &mut Tables| {
+        tables.miscounted.push("totals: Phone Granted: 2, and should be 1".to_owned());
+    };
+    assert_eq!(found(plant), ["miscounted"]);
+}
