@@ -64,6 +64,16 @@ lint-proto:
 	$(PYTHON)/buf format --diff --exit-code proto
 	deploy/buf-breaking
 
+# Apart from `lint`, since it has an environment of its own.
+.PHONY: lint-kubernetes
+lint-kubernetes: ## The manifests, the alert rules and what their tests say, without a cluster.
+	deploy/lint-kubernetes
+
+# Of the program that the tests have built; only root may.
+.PHONY: image
+image: ## The image's root file system, started read-only as nobody, without a container engine.
+	deploy/image-test $(YINYOM_BIN)
+
 # Apart from `lint`, since it needs a network that reaches the RustSec database.
 .PHONY: advisories
 advisories: rust ## Known vulnerabilities in the dependencies (from the network).
