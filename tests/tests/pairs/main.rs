@@ -9,6 +9,7 @@
 
 mod house;
 mod pair;
+mod pointed;
 mod side;
 mod story;
 

@@ -13,11 +13,12 @@ use yinyom_tests::ask::{is_question, methods};
 use yinyom_tests::wild::{self, Words};
 
 use crate::house::House;
+use crate::pointed::Guess;
 use crate::side::{Answer, Side};
 use crate::story::{Story, Viewer, method};
 
 /// Requests of a pair.
-const REQUESTS: usize = 20;
+const REQUESTS: usize = 25;
 
 /// How often a method was asked, and how often each code was the answer, in both businesses alike.
 #[derive(Debug, Default, Clone)]
@@ -168,6 +169,7 @@ impl<'a> Pair<'a> {
                     return Some(both);
                 }
             }
+            38..58 => return Some(self.guess()),
             _ => {}
         }
         let method = self.methods[self.dice.random_range(0..self.methods.len())].clone();
@@ -191,6 +193,15 @@ impl<'a> Pair<'a> {
             wild::request(&mut StdRng::seed_from_u64(seed), &method, words)
         });
         Some(Both { method, requests })
+    }
+
+    fn guess(&mut self) -> Both {
+        let guess = Guess::roll(&mut self.dice, &self.story);
+        let [(name, one), (_, other)] = self.sides.each_ref().map(|side| guess.of(side));
+        let method = method(&self.methods, name);
+        let requests =
+            [one, other].map(|asked| DynamicMessage::decode(method.input(), &asked[..]).unwrap());
+        Both { method, requests }
     }
 
     async fn owner_withdraws(&mut self) {
@@ -248,8 +259,9 @@ fn told(method: &MethodDescriptor, answer: &Answer) -> String {
             format!("{code} {message} {} {metadata:?}", String::from_utf8_lossy(details))
         }
         Ok(answers) => {
-            let read = |bytes: &Vec<u8>| {
-                words(&DynamicMessage::decode(method.output(), &bytes[..]).unwrap())
+            let read = |(bytes, order): &(Vec<u8>, String)| {
+                let message = DynamicMessage::decode(method.output(), &bytes[..]).unwrap();
+                format!("{} {order}", words(&message))
             };
             answers.iter().map(read).collect::<Vec<_>>().join(" | ")
         }

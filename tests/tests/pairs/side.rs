@@ -1,6 +1,7 @@
 //! One of the two businesses of a pair, and what was heard in it, with ids and page tokens that are its own by nature
 //! replaced by when they were first seen.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use prost::Message;
@@ -15,8 +16,8 @@ use yinyom_tests::raw::{self, Heard};
 
 const ID: usize = 36;
 
-/// What is compared.
-pub type Answer = Result<Vec<Vec<u8>>, Heard>;
+/// What is compared: each message, and how its ids are ordered.
+pub type Answer = Result<Vec<(Vec<u8>, String)>, Heard>;
 
 /// One of the two.
 pub struct Side {
@@ -91,7 +92,7 @@ impl Side {
         }
     }
 
-    fn comparable(&mut self, mut answer: DynamicMessage) -> Vec<u8> {
+    fn comparable(&mut self, mut answer: DynamicMessage) -> (Vec<u8>, String) {
         if let Some(Value::String(token)) = answer.get_field_by_name("next_page_token").as_deref() {
             if !token.is_empty() {
                 self.page_token.clone_from(token);
@@ -99,7 +100,9 @@ impl Side {
             let length = Value::String(format!("{} characters", token.len()));
             answer.set_field_by_name("next_page_token", length);
         }
-        self.without_ids(answer.encode_to_vec())
+        let bytes = answer.encode_to_vec();
+        let order = order_of_ids(&bytes);
+        (self.without_ids(bytes), order)
     }
 
     /// Ids by the order in which they came up; names that are new can be asked for from now on.
@@ -153,6 +156,17 @@ fn readable(status: &Status) -> String {
         }
     };
     format!("{details:?} {metadata:?}")
+}
+
+/// Which id is greater than the one before it. Ids tell when they were made, so an order by anything else shows.
+fn order_of_ids(bytes: &[u8]) -> String {
+    let ids: Vec<_> = bytes.windows(ID).filter(|bytes| is_id(bytes)).collect();
+    let pairs = ids.windows(2).map(|pair| match pair[0].cmp(pair[1]) {
+        Ordering::Less => '<',
+        Ordering::Equal => '=',
+        Ordering::Greater => '>',
+    });
+    pairs.collect()
 }
 
 fn is_id(bytes: &[u8]) -> bool {
