@@ -55,7 +55,10 @@ impl Authenticator {
             }
             return Ok(Caller::Service(service));
         }
-        if callers.is_operator(&claims.subject) {
+        if let Some(operator) = callers.operator(&claims.subject) {
+            if !operator.may_come_from(peer) {
+                return Err(AuthError(Why::WrongPeer));
+            }
             return Ok(Caller::Operator { name: claims.subject });
         }
         Err(AuthError(Why::UnknownSubject))

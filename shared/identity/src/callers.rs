@@ -95,11 +95,65 @@ impl ServiceEntry {
 
     /// Whether its token may come over a connection with `peer` at the other end.
     pub fn may_come_from(&self, peer: Option<&SpiffeId>) -> bool {
-        match (&self.spiffe_ids, peer) {
-            (None, _) => true,
-            (Some(listed), Some(peer)) => listed.contains(peer),
-            (Some(_), None) => false,
+        is_among(self.spiffe_ids.as_ref(), peer)
+    }
+}
+
+/// One operator: in the file the `sub` of its token, or that and from where it calls.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "OperatorFile")]
+pub struct OperatorEntry {
+    /// `sub` of its token.
+    pub name: String,
+    /// As for a service.
+    pub spiffe_ids: Option<HashSet<SpiffeId>>,
+}
+
+impl OperatorEntry {
+    /// Whether its token may come over a connection with `peer` at the other end.
+    pub fn may_come_from(&self, peer: Option<&SpiffeId>) -> bool {
+        is_among(self.spiffe_ids.as_ref(), peer)
+    }
+}
+
+impl From<String> for OperatorEntry {
+    fn from(name: String) -> Self {
+        Self { name, spiffe_ids: None }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OperatorFile {
+    Name(String),
+    Bound(BoundOperator),
+}
+
+/// Without a list, the name alone is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BoundOperator {
+    name: String,
+    spiffe_ids: HashSet<SpiffeId>,
+}
+
+impl From<OperatorFile> for OperatorEntry {
+    fn from(file: OperatorFile) -> Self {
+        match file {
+            OperatorFile::Name(name) => name.into(),
+            OperatorFile::Bound(BoundOperator { name, spiffe_ids }) => {
+                Self { name, spiffe_ids: Some(spiffe_ids) }
+            }
         }
+    }
+}
+
+/// Where nobody is listed, everybody is meant; where somebody is, whoever has proved nothing is not.
+fn is_among(listed: Option<&HashSet<SpiffeId>>, peer: Option<&SpiffeId>) -> bool {
+    match (listed, peer) {
+        (None, _) => true,
+        (Some(listed), Some(peer)) => listed.contains(peer),
+        (Some(_), None) => false,
     }
 }
 
@@ -124,7 +178,7 @@ pub enum CallerTableError {
 #[derive(Debug, Clone, Default)]
 pub struct CallerTable {
     services: HashMap<String, Arc<ServiceEntry>>,
-    operators: HashSet<String>,
+    operators: HashMap<String, OperatorEntry>,
 }
 
 #[derive(Deserialize)]
@@ -133,7 +187,7 @@ struct File {
     #[serde(default)]
     services: Vec<ServiceEntry>,
     #[serde(default)]
-    operators: Vec<String>,
+    operators: Vec<OperatorEntry>,
 }
 
 impl CallerTable {
@@ -150,7 +204,10 @@ impl CallerTable {
     ///     "scopes": ["addresses.read"],
     ///     "spiffe_ids": ["spiffe://crm.example/ns/crm/sa/campaigns"]
     ///   }],
-    ///   "operators": ["crm-vendor"]
+    ///   "operators": [
+    ///     "crm-vendor",
+    ///     {"name": "billing", "spiffe_ids": ["spiffe://crm.example/ns/crm/sa/billing"]}
+    ///   ]
     /// }"#)?;
     /// # Ok::<(), yinyom_identity::CallerTableError>(())
     /// ```
@@ -164,14 +221,19 @@ impl CallerTable {
     /// A table of these callers. A name stands for one caller only.
     pub fn new(
         services: Vec<ServiceEntry>,
-        operators: Vec<String>,
+        operators: Vec<impl Into<OperatorEntry>>,
     ) -> Result<Self, CallerTableError> {
         let mut table = Self::default();
-        for name in operators {
+        for operator in operators {
+            let operator = operator.into();
+            let name = operator.name.clone();
             if name.is_empty() {
                 return Err(CallerTableError::Nameless);
             }
-            if !table.operators.insert(name.clone()) {
+            if operator.spiffe_ids.as_ref().is_some_and(HashSet::is_empty) {
+                return Err(CallerTableError::FromNowhere(name));
+            }
+            if table.operators.insert(name.clone(), operator).is_some() {
                 return Err(CallerTableError::Twice(name));
             }
         }
@@ -192,7 +254,7 @@ impl CallerTable {
         if service.spiffe_ids.as_ref().is_some_and(HashSet::is_empty) {
             return Err(CallerTableError::FromNowhere(name));
         }
-        if self.operators.contains(&name) || self.services.contains_key(&name) {
+        if self.operators.contains_key(&name) || self.services.contains_key(&name) {
             return Err(CallerTableError::Twice(name));
         }
         self.services.insert(name, Arc::new(service));
@@ -203,8 +265,8 @@ impl CallerTable {
         self.services.get(name).cloned()
     }
 
-    pub(crate) fn is_operator(&self, name: &str) -> bool {
-        self.operators.contains(name)
+    pub(crate) fn operator(&self, name: &str) -> Option<&OperatorEntry> {
+        self.operators.get(name)
     }
 }
 
@@ -252,6 +314,36 @@ mod tests {
         for pattern in [r#""/a.B*""#, r#""/a.*/Get""#, r#""/a.B/Get*""#, r#""a.B/Get""#, r#""""#] {
             assert!(matches!(table(pattern), Err(CallerTableError::Pattern { .. })), "{pattern}");
         }
+    }
+
+    #[test]
+    fn an_operator_may_be_bound_to_where_it_calls_from() {
+        let operators =
+            |operators: &str| CallerTable::parse(&format!(r#"{{"operators": [{operators}]}}"#));
+        let bound = r#"{"name": "v", "spiffe_ids": ["spiffe://a/v"]}"#;
+        let table = operators(&format!(r#""free", {bound}"#)).unwrap();
+        let (its, other) = ("spiffe://a/v".parse().unwrap(), "spiffe://a/w".parse().unwrap());
+        for (name, peer, may) in [
+            ("free", None, true),
+            ("free", Some(&other), true),
+            ("v", Some(&its), true),
+            ("v", Some(&other), false),
+            ("v", None, false),
+        ] {
+            let operator = table.operator(name).unwrap();
+            assert_eq!(operator.may_come_from(peer), may, "{name} from {peer:?}");
+        }
+        for bad in [
+            r#"{"name": "v", "spiffe_id": ["spiffe://a/v"]}"#,
+            r#"{"name": "v", "spiffe_ids": ["https://a/v"]}"#,
+            r#"{"name": "v", "spiffe_ids": ["spiffe://a/v"], "scopes": []}"#,
+            r#"{"name": "v"}"#,
+        ] {
+            assert!(matches!(operators(bad), Err(CallerTableError::Unreadable(_))), "{bad}");
+        }
+        let nowhere = operators(r#"{"name": "v", "spiffe_ids": []}"#);
+        assert!(matches!(nowhere, Err(CallerTableError::FromNowhere(_))));
+        assert!(matches!(operators(&format!("\"v\", {bound}")), Err(CallerTableError::Twice(_))));
     }
 
     #[test]

@@ -18,7 +18,9 @@ mod verifier;
 pub use access::{Access, AccessDenied, Members};
 pub use authenticator::Authenticator;
 pub use caller::{Caller, NotFound};
-pub use callers::{Businesses, CallerTable, CallerTableError, ServiceEntry, ServiceScope};
+pub use callers::{
+    Businesses, CallerTable, CallerTableError, OperatorEntry, ServiceEntry, ServiceScope,
+};
 pub use issuer::{Subject, TokenIssuer};
 pub use keys::KeyError;
 pub use source::{TokenSource, TokenUnavailable};

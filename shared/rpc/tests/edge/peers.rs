@@ -21,7 +21,8 @@ const CALLERS: &str = r#"{
         {"name": "consent-manager", "businesses": "*", "rpcs": ["/yinyom.test.v1.Echo/Count"],
             "spiffe_ids": ["spiffe://yinyom.example/ns/crm/sa/consent-manager"]},
         {"name": "tools", "businesses": "*", "rpcs": ["*"]}
-    ]
+    ],
+    "operators": ["vendor", {"name": "billing", "spiffe_ids": ["spiffe://yinyom.example/ns/crm/sa/billing"]}]
 }"#;
 
 /// A server all of whose connections have `peer` at the other end.
@@ -80,6 +81,22 @@ async fn workload_token_and_method_are_admitted_together_or_not_at_all() {
                 };
                 assert_eq!(reason(&status).as_deref(), expected, "{name} from {peer} at {path}");
             }
+        }
+    }
+}
+
+/// No operator may call the methods here, so one who is recognised hears just that.
+#[tokio::test]
+async fn an_operator_that_is_bound_to_a_workload_is_one_over_its_connection_alone() {
+    for (peer, of_billing) in [
+        (Some("spiffe://yinyom.example/ns/crm/sa/billing"), "RPC_NOT_ALLOWED"),
+        (Some(MANAGER), "UNAUTHENTICATED"),
+        (None, "UNAUTHENTICATED"),
+    ] {
+        let server = with_peer(peer).await;
+        for (name, expected) in [("billing", of_billing), ("vendor", "RPC_NOT_ALLOWED")] {
+            let status = call(&server, &server.named(name), SAY, "who").await.status();
+            assert_eq!(reason(&status).as_deref(), Some(expected), "{name} from {peer:?}");
         }
     }
 }
