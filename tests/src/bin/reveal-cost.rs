@@ -1,8 +1,9 @@
 //! What does it cost to record who sees by privilege?
 //!
-//! `GetContact` of a contact that allowed everything, by a user and by the owner, and of one that refused, by the owner,
-//! which is recorded before it is answered: in turns, so that whatever else the machine does meets all of them. First
-//! one call after the other, then many at once, who share commits.
+//! `GetContact` of a contact that allowed everything, by a user, by the users of many businesses in turn (a connection
+//! to PostgreSQL then has to be told each time for whom it works) and by the owner, and of one that refused, by the
+//! owner, which is recorded before it is answered: in turns, so that whatever else the machine does meets all of them.
+//! First one call after the other, then many at once, who share commits.
 //!
 //! `cargo run --release -p yinyom-tests --bin reveal-cost [ROUNDS]`; PostgreSQL as for the tests.
 
@@ -25,6 +26,8 @@ use yinyom_tests::{Database, House, Person, TestBusiness};
 const CALLS: usize = 100;
 /// Callers at once.
 const CALLERS: usize = 32;
+/// Businesses, where there are many.
+const BUSINESSES: usize = 32;
 
 #[tokio::main]
 async fn main() {
@@ -39,8 +42,8 @@ async fn main() {
 }
 
 struct Kind {
-    who: Person,
-    contact: String,
+    /// Who asks, and for which contact.
+    asks: Vec<(Person, String)>,
     name: &'static str,
     alone: Vec<Duration>,
     together: Vec<f64>,
@@ -52,18 +55,23 @@ async fn measure(database: Database, rounds: usize) {
     let business = house.found().await;
     let granted = contact(&business, ConsentState::Granted).await;
     let denied = contact(&business, ConsentState::Denied).await;
-    let kind = |who: &Person, contact: &String, name| Kind {
-        who: who.clone(),
-        contact: contact.clone(),
+    let mut many = Vec::with_capacity(BUSINESSES);
+    for _ in 0..BUSINESSES {
+        let business = house.found().await;
+        many.push((business.user.clone(), contact(&business, ConsentState::Granted).await));
+    }
+    let kind = |asks: Vec<(Person, String)>, name| Kind {
+        asks,
         name,
         alone: Vec::new(),
         together: Vec::new(),
         masked: 0,
     };
     let mut kinds = [
-        kind(&business.user, &granted, "user, granted"),
-        kind(&business.owner, &granted, "owner, granted"),
-        kind(&business.owner, &denied, "owner, denied: recorded"),
+        kind(vec![(business.user.clone(), granted.clone())], "user, granted"),
+        kind(many, "users in turn, granted"),
+        kind(vec![(business.owner.clone(), granted)], "owner, granted"),
+        kind(vec![(business.owner.clone(), denied)], "owner, denied: recorded"),
     ];
     for _ in 0..rounds {
         for kind in &mut kinds {
@@ -87,18 +95,18 @@ async fn measure(database: Database, rounds: usize) {
 
 impl Kind {
     async fn round(&mut self) {
-        for _ in 0..CALLS {
+        for (who, contact) in self.asks.iter().cycle().take(CALLS) {
             let asked = Instant::now();
-            let masked = get(self.who.clone(), self.contact.clone()).await;
+            let masked = get(who.clone(), contact.clone()).await;
             self.alone.push(asked.elapsed());
             self.masked += masked;
         }
         let (began, mut callers) = (Instant::now(), JoinSet::new());
-        for _ in 0..CALLERS {
-            let (who, contact) = (self.who.clone(), self.contact.clone());
+        for caller in 0..CALLERS {
+            let asks = self.asks.clone();
             callers.spawn(async move {
                 let mut masked = 0;
-                for _ in 0..CALLS / 4 {
+                for (who, contact) in asks.iter().cycle().skip(caller).take(CALLS / 4) {
                     masked += get(who.clone(), contact.clone()).await;
                 }
                 masked
