@@ -82,6 +82,7 @@ pub fn any_rules() -> impl Strategy<Value = Rules> {
         } else {
             SharedAddressPolicy::RecordOnly
         },
+        default_grant_lifetime: None,
     })
 }
 
