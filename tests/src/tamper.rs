@@ -8,7 +8,9 @@ mod book;
 mod crime;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use consent_manager::Notary;
 use consent_manager::store::{StoreError, ledger};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -57,11 +59,11 @@ pub async fn commit(db: &TestDb, cases: u64, seed: u64) -> Tally {
 /// Whether it changed anything, and what an export reads then. Nothing of it stays.
 async fn after(db: &Db, book: &Book, crime: Crime) -> (bool, Vec<Record>) {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let other = book.other;
+    let (other, notary) = (book.other, Arc::clone(&book.notary));
     let undone: Result<(), StoreError> = db
         .write(book.scope, move |mut tx| async move {
             let did = crime.commit(&mut tx, other).await?;
-            let _ = sender.send((did, export(&mut tx).await?));
+            let _ = sender.send((did, export(&mut tx, &notary).await?));
             Err(StoreError::Unreadable("on purpose: it is rolled back"))
         })
         .await;
@@ -70,9 +72,9 @@ async fn after(db: &Db, book: &Book, crime: Crime) -> (bool, Vec<Record>) {
 }
 
 /// As `ExportLedger` reads them, and as its file holds them.
-async fn export(tx: &mut Tx) -> Result<Vec<Record>, StoreError> {
+async fn export(tx: &mut Tx, notary: &Notary) -> Result<Vec<Record>, StoreError> {
     let last = ledger::last_index(tx).await?.unwrap_or(-1);
-    let records = ledger::records(tx, 0, last.saturating_add(1), i64::MAX).await?;
+    let records = ledger::records(tx, notary, 0, last.saturating_add(1), i64::MAX).await?;
     let lines = records.iter().map(|record| record.to_line().unwrap());
     Ok(lines.map(|line| Record::from_line(line.as_bytes()).unwrap()).collect())
 }

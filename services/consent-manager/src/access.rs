@@ -22,6 +22,8 @@ pub const ACCESS: &[Access] = &[
     },
     Access { rpc: "/yinyom.manager.v1.AuditService/ListReveals", ..READ },
     Access { rpc: "/yinyom.manager.v1.AuditService/ListSettingsChanges", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ExportService/ExportConsentChanges", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ExportService/ExportConsents", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/GetContactHistory", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsents", ..READ },
     Access { rpc: "/yinyom.manager.v1.LedgerService/ListConsentChanges", ..READ },
@@ -30,11 +32,24 @@ pub const ACCESS: &[Access] = &[
     Access { rpc: "/yinyom.manager.v1.ProofService/GetConsistencyProof", ..READ },
     Access { rpc: "/yinyom.manager.v1.ProofService/ListLedgerKeys", ..READ },
     Access { rpc: "/yinyom.manager.v1.ProofService/ExportLedger", ..READ },
+    Access { rpc: "/yinyom.manager.v1.ReceiptService/GetConsentReceipt", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentSummary", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentTrend", ..READ },
     Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentBreakdown", ..READ },
-    Access { rpc: "/yinyom.manager.v1.ReportService/GetConsentBreakdown", ..READ },
     Access { rpc: "/yinyom.manager.v1.WatchService/WatchConsentChanges", ..READ },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/GetRetention", ..READ },
+    Access {
+        rpc: "/yinyom.manager.v1.RetentionService/UpdateRetention",
+        members: Members::OwnerOrAdmin,
+        services: false,
+        operators: false,
+    },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/SetLegalHold", services: false, ..READ },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/ReleaseLegalHold", services: false, ..READ },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/ListLegalHolds", ..READ },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/RecordRefusedRequest", ..READ },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/ListRefusedRequests", ..READ },
+    Access { rpc: "/yinyom.manager.v1.RetentionService/ListErasures", ..READ },
 ];
 
 #[cfg(test)]
@@ -43,8 +58,17 @@ mod tests {
 
     #[test]
     fn every_rpc_says_who_may_call_it() {
-        let services = ["AuditService", "LedgerService", "ProofService", "ReportService", "WatchService"]
-            .map(|service| format!("yinyom.manager.v1.{service}"));
+        let services = [
+            "AuditService",
+            "ExportService",
+            "LedgerService",
+            "ProofService",
+            "ReceiptService",
+            "ReportService",
+            "RetentionService",
+            "WatchService",
+        ]
+        .map(|service| format!("yinyom.manager.v1.{service}"));
         let services = services.each_ref().map(String::as_str);
         let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);
         assert_eq!(gaps, Vec::<String>::new());

@@ -1,10 +1,13 @@
 //! The services in protobuf: parse, call, render. No rule is here.
 
 mod audit;
+mod export;
 mod ledger;
 mod pages;
 mod proofs;
+mod receipts;
 mod reports;
+mod retention;
 mod watch;
 mod wire;
 
@@ -15,6 +18,7 @@ use yinyom_kernel::{Code, Fault, InvalidInput, Text, Violation};
 use yinyom_privacy::{InvalidPageToken, TokenSealer};
 
 use crate::commands::{Manager, Refused};
+use export::ExportFault;
 use pages::Pages;
 
 /// Implements `AuditService`, `LedgerService`, `ProofService` and `ReportService`.
@@ -39,6 +43,8 @@ enum Unanswered {
     Token(#[from] InvalidPageToken),
     #[error(transparent)]
     Refused(#[from] Refused),
+    #[error(transparent)]
+    Export(#[from] ExportFault),
 }
 
 impl Unanswered {
@@ -47,6 +53,7 @@ impl Unanswered {
             Self::Input(fault) => fault,
             Self::Token(fault) => fault,
             Self::Refused(fault) => fault,
+            Self::Export(fault) => fault,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Who vouches for the ledger: the key that signs, those that signed before it, and the ledger's name.
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use yinyom_kernel::BusinessId;
+use yinyom_receipt::Receipt;
 use yinyom_transparency::{
-    Checkpoint, Frontier, LedgerKey, LogName, PublicKey, PublicKeys, Signed,
+    Checkpoint, Erased, EvidenceErased, Frontier, Hash, LedgerKey, LogName, PublicKey, PublicKeys,
+    Signed,
 };
 
 use crate::domain::Recorded;
@@ -32,10 +33,48 @@ impl Notary {
         signed(record).sign(&self.key)
     }
 
+    /// Signs that the ledger itself has destroyed the sealed evidence of this hash: the hash, and the signature.
+    pub fn sign_evidence_erasure(
+        &self,
+        business: BusinessId,
+        index: i64,
+        leaf: Hash,
+        evidence: Hash,
+    ) -> Vec<u8> {
+        let (business, index) = (business.uuid(), index.unsigned_abs());
+        let signature = EvidenceErased { business, index, leaf, evidence }.sign(&self.key);
+        [&evidence[..], &signature].concat()
+    }
+
+    /// The hash of evidence that the ledger itself has destroyed; `None` if it has not said so.
+    pub fn destroyed_evidence(
+        &self,
+        business: BusinessId,
+        index: u64,
+        leaf: Hash,
+        erasure: &[u8],
+    ) -> Option<Hash> {
+        let (evidence, signature) = erasure.split_first_chunk::<32>()?;
+        let (business, evidence) = (business.uuid(), *evidence);
+        let erased = EvidenceErased { business, index, leaf, evidence };
+        erased.verify(signature, &self.keys).ok().map(|()| evidence)
+    }
+
+    /// Signs that the ledger itself has destroyed the content of this record.
+    pub fn sign_erasure(&self, business: BusinessId, index: i64, leaf: Hash) -> Vec<u8> {
+        let (business, index) = (business.uuid(), index.unsigned_abs());
+        Erased { business, index, leaf }.sign(&self.key)
+    }
+
     /// The signed head of a business's ledger.
     pub fn checkpoint(&self, business: BusinessId, tree: &Frontier) -> String {
         let origin = self.name.origin(business.uuid());
         Checkpoint { origin, size: tree.size(), root: tree.root() }.sign(&self.key)
+    }
+
+    /// A receipt as a compact JWS.
+    pub fn sign_receipt(&self, receipt: &Receipt) -> serde_json::Result<String> {
+        receipt.sign(&self.key)
     }
 
     /// The public keys, the active one first.
@@ -56,11 +95,6 @@ fn signed(record: &Recorded) -> Signed {
         index: record.ledger_index.unsigned_abs(),
         leaf: record.leaf_hash,
         ingested_at: record.ingested_at.as_microsecond(),
-        evidence: record.sealed_evidence.as_deref().map(evidence_hash),
+        evidence: record.signed_evidence(),
     }
-}
-
-/// What is signed of sealed evidence.
-pub(crate) fn evidence_hash(sealed: &[u8]) -> [u8; 32] {
-    Sha256::digest(sealed).into()
 }

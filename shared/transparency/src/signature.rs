@@ -11,6 +11,7 @@ use crate::key::{KeyId, LedgerKey, PublicKeys};
 const VERSION: u8 = 1;
 const RECORD: &[u8] = b"yinyom ledger record v1\0";
 const ERASURE: &[u8] = b"yinyom ledger erasure v1\0";
+const EVIDENCE: &[u8] = b"yinyom ledger evidence erasure v1\0";
 
 /// A signature does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +73,34 @@ impl Erased {
     /// Whether one of `keys` has signed it.
     pub fn verify(&self, signature: &[u8], keys: &PublicKeys) -> Result<(), SignatureError> {
         verify(&place(ERASURE, self.business, self.index, &self.leaf), signature, keys)
+    }
+}
+
+/// That the ledger itself has destroyed the sealed evidence of a record, of which only the hash remains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceErased {
+    pub business: Uuid,
+    pub index: u64,
+    pub leaf: Hash,
+    /// SHA-256 of the sealed evidence.
+    pub evidence: Hash,
+}
+
+impl EvidenceErased {
+    /// Signs it.
+    pub fn sign(&self, key: &LedgerKey) -> Vec<u8> {
+        sign(key, &self.message())
+    }
+
+    /// Whether one of `keys` has signed it.
+    pub fn verify(&self, signature: &[u8], keys: &PublicKeys) -> Result<(), SignatureError> {
+        verify(&self.message(), signature, keys)
+    }
+
+    fn message(&self) -> Vec<u8> {
+        let mut message = place(EVIDENCE, self.business, self.index, &self.leaf);
+        message.extend(self.evidence);
+        message
     }
 }
 

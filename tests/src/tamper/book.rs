@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use consent_manager::{Feeds, Notary};
 use consent_manager::commands::{Manager, record};
 use consent_manager::domain::{Outcome, Stream, Submission};
 use consent_manager::store::heads;
+use consent_manager::{Feeds, Notary};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -32,6 +32,7 @@ pub struct Book {
     /// Of the first of them.
     pub checkpoint: Checkpoint,
     pub keys: PublicKeys,
+    pub notary: Arc<Notary>,
 }
 
 impl Book {
@@ -59,11 +60,12 @@ impl Book {
         let note = manager.notary.checkpoint(business, &tree);
         take(&manager, business, KEPT..RECORDS).await;
         let mut tx = db.read(scope).await.unwrap();
-        let records = export(&mut tx).await.unwrap();
+        let records = export(&mut tx, &manager.notary).await.unwrap();
         assert_eq!(records.len() as u64, RECORDS);
         let checkpoint = Checkpoint::open(&note, &keys).unwrap();
         assert_eq!(checkpoint.size, KEPT);
-        Self { scope, other: other.uuid(), records, checkpoint, keys }
+        let notary = manager.notary;
+        Self { scope, other: other.uuid(), records, checkpoint, keys, notary }
     }
 }
 

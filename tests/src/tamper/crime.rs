@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use yinyom_db::Tx;
-use yinyom_transparency::{Frontier, leaf_hash};
+use yinyom_transparency::Frontier;
 
 use super::{KEPT, RECORDS};
 
@@ -27,7 +27,8 @@ const TIMES: [&str; 5] =
     ["recorded_at", "ingested_at", "claimed_at", "phone_expires_at", "email_expires_at"];
 const IDS: [&str; 3] = ["contact_id", "parent_id", "actor_id"];
 const TEXTS: [&str; 2] = ["actor_name", "notice_version"];
-const BYTES: [&str; 4] = ["leaf_hash", "evidence_commitment", "sealed_evidence", "signature"];
+const BYTES: [&str; 5] =
+    ["leaf_hash", "evidence_commitment", "sealed_evidence", "signature", "erasure"];
 const FLAGS: [&str; 2] = ["phone_changed", "email_changed"];
 
 /// A new value of a column.
@@ -203,7 +204,7 @@ impl Value {
             5 => Self::Id(IDS[dice.random_range(0..3)], Uuid::from_u128(dice.random())),
             6 => Self::Text(TEXTS[dice.random_range(0..2)], number.map(|n| format!("x{n}"))),
             7 => Self::Flag(FLAGS[dice.random_range(0..2)], dice.random()),
-            _ => match BYTES[dice.random_range(0..4)] {
+            _ => match BYTES[dice.random_range(0..5)] {
                 "leaf_hash" => Self::Bytes("leaf_hash", Some(bytes())),
                 of => Self::Bytes(of, number.map(|_| bytes())),
             },
@@ -288,9 +289,9 @@ async fn copy(tx: &mut Tx, of: i64, at: i64, from: Option<Uuid>) -> Result<(), S
 
 /// The stored leaf hash is that of what is there now.
 async fn rewrite_hash(tx: &mut Tx, at: i64) -> Result<(), StoreError> {
-    let records = ledger::records(tx, at, at + 1, 1).await?;
-    if let Some(record) = records.first().filter(|record| !record.content.is_empty()) {
-        let hash = leaf_hash(&record.content).to_vec();
+    let records = ledger::stretch(tx, at, at + 1, 1).await;
+    if let Some(record) = records.ok().as_deref().and_then(<[_]>::first) {
+        let hash = record.change.leaf_hash().to_vec();
         let sql = "UPDATE ledger SET leaf_hash = $3 WHERE business_id = $1 AND ledger_index = $2";
         tx.scoped(sql).bind(at).bind(hash).execute().await?;
     }

@@ -3,6 +3,9 @@
 pub(super) mod answers;
 pub(super) mod audit;
 pub(super) mod batch;
+pub(super) mod export;
 pub(super) mod proofs;
 pub(super) mod questions;
+pub(super) mod receipts;
+pub(super) mod retention;
 pub(super) mod watch;

@@ -23,6 +23,15 @@ pub(super) async fn open(
 ) -> Result<Page<Entry>, StoreError> {
     let sealed = |recorded: &Recorded| recorded.sealed_evidence.as_ref().map_or(0, Vec::len);
     let Page { items, more } = Page::cut_to(found, size, MAX_PAGE_BYTES, sealed);
+    Ok(Page { items: open_all(tx, masters, items).await?, more })
+}
+
+/// All of these, whatever they weigh.
+pub(super) async fn open_all(
+    tx: &mut Tx,
+    masters: &MasterKeys,
+    items: Vec<Recorded>,
+) -> Result<Vec<Entry>, StoreError> {
     let mut contacts: Vec<Uuid> = items
         .iter()
         .filter(|recorded| recorded.sealed_evidence.is_some())
@@ -34,11 +43,10 @@ pub(super) async fn open(
         [] => HashMap::new(),
         contacts => subjects::open(tx, masters, contacts).await?,
     };
-    let items = items
+    Ok(items
         .into_iter()
         .map(|recorded| Entry { evidence: evidence(&recorded, &keys), recorded })
-        .collect();
-    Ok(Page { items, more })
+        .collect())
 }
 
 fn evidence(recorded: &Recorded, keys: &HashMap<ContactId, DataKey>) -> Evidence {

@@ -147,7 +147,8 @@ impl Export {
         }
         let reading = Reading::open(&self.manager, &self.caller, self.business).await?;
         let mut tx = self.manager.db.read(reading.scope()).await?;
-        let records = ledger::records(&mut tx, self.next, self.end, STEP).await?;
+        let records =
+            ledger::records(&mut tx, &self.manager.notary, self.next, self.end, STEP).await?;
         drop(tx);
         let Some(last) = records.last() else { return reading.close(None).await };
         self.next = i64::try_from(last.index).unwrap_or(i64::MAX).saturating_add(1);

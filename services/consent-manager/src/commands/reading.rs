@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use yinyom_consent::Actor;
 use yinyom_identity::{Caller, NotFound};
-use yinyom_kernel::{BusinessId, Scope};
+use yinyom_kernel::{BusinessId, MemberId, Scope};
 use yinyom_policy::{Membership, Policy, Standing};
 
 use super::{Manager, Refused};
@@ -36,6 +37,34 @@ impl<'a> Reading<'a> {
     /// Which business is read.
     pub fn scope(&self) -> Scope {
         self.scope
+    }
+
+    /// Who reads, with the role by rules that hold now.
+    pub fn actor(&self) -> Result<Actor, Refused> {
+        match self.caller {
+            Caller::Member { member, .. } => match self.standing.membership(*member) {
+                Membership::Member(of) => {
+                    Ok(Actor::Member { member: *member, role: Some(of.role) })
+                }
+                _ => Err(Refused::PolicyUnavailable),
+            },
+            Caller::Service(service) => Ok(Actor::Service { name: service.name.clone() }),
+            Caller::Operator { .. } => Err(NotFound.into()),
+        }
+    }
+
+    /// The member who reads; what is for people is not for services.
+    pub fn member(&self) -> Result<MemberId, Refused> {
+        Ok(self.caller.member().ok_or(NotFound)?)
+    }
+
+    /// The same, if it is owner or admin.
+    pub fn administrator(&self) -> Result<MemberId, Refused> {
+        let member = self.member()?;
+        match self.standing.membership(member) {
+            Membership::Member(of) if of.administers() => Ok(member),
+            _ => Err(Refused::OwnerOrAdminOnly),
+        }
     }
 
     /// The last known rules of the business, as far as they were ever known.

@@ -127,7 +127,14 @@ impl Watch {
         let reading = Reading::open(&self.manager, &self.caller, self.business).await?;
         let mut tx = self.manager.db.read(reading.scope()).await?;
         let size = PageSize::read(MOST)?;
-        let found = ledger::stretch(&mut tx, self.place.next, i64::MAX, size.fetch()).await?;
+        // Before the changes, so that none that comes meanwhile is passed over.
+        let end = heads::read(&mut tx).await?.map_or(0, |head| head.next_index);
+        let found = ledger::stretch(&mut tx, self.place.next, end, size.fetch()).await?;
+        if found.is_empty() {
+            // Nothing is left of what is there: its content was destroyed.
+            let next = end.max(self.place.next);
+            self.place = Place { next, before: tree::leaf(&mut tx, next.saturating_sub(1)).await? };
+        }
         let page = entries::open(&mut tx, &self.manager.masters, found, size).await?;
         drop(tx);
         let entries = reading.close(page.items).await?;

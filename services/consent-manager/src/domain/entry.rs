@@ -1,6 +1,7 @@
 //! What is read from the ledger.
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use yinyom_consent::{Channel, ConsentChange, ConsentState, PersonalEvidence};
 use yinyom_kernel::ContactId;
 
@@ -17,6 +18,21 @@ pub struct Recorded {
     pub ingested_at: Timestamp,
     /// Reference and note under the contact's key.
     pub sealed_evidence: Option<Vec<u8>>,
+    /// Of sealed evidence that was destroyed: its hash, and after it what says so, signed.
+    pub evidence_erasure: Option<Vec<u8>>,
+}
+
+impl Recorded {
+    /// What the record's signature says of its evidence, which may be destroyed.
+    pub fn signed_evidence(&self) -> Option<[u8; 32]> {
+        let destroyed = || self.evidence_erasure.as_deref()?.first_chunk::<32>().copied();
+        self.sealed_evidence.as_deref().map(evidence_hash).or_else(destroyed)
+    }
+}
+
+/// What is signed of sealed evidence.
+pub fn evidence_hash(sealed: &[u8]) -> [u8; 32] {
+    Sha256::digest(sealed).into()
 }
 
 /// What identifies a person in a change's evidence, for those who may read the ledger.

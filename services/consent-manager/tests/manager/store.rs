@@ -65,6 +65,7 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
         .map(|(change, ledger_index)| Recorded {
             leaf_hash: change.leaf_hash(),
             sealed_evidence: change.evidence_commitment.map(|_| vec![0, 255, 1]),
+            evidence_erasure: None,
             ingested_at: Timestamp::from_second(1_700_000_001).unwrap(),
             ledger_index,
             change,
@@ -87,7 +88,8 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
 }
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
-    assert_row_security(&db, &["key_holders", "unsigned_ledgers"], &["master_keys"]).await;
+    let across = ["due_work", "erased_streams", "key_holders", "uncounted_ledgers", "unsigned_ledgers"];
+    assert_row_security(&db, &across, &["master_keys", "task_leases"]).await;
     let (ours, theirs) = (some_scope(), some_scope());
     for scope in [ours, theirs] {
         db.write(scope, move |mut tx| async move {
@@ -95,6 +97,7 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
             let recorded = Recorded {
                 leaf_hash: change.leaf_hash(),
                 sealed_evidence: None,
+                evidence_erasure: None,
                 ingested_at: change.recorded_at,
                 ledger_index: 0,
                 change,
