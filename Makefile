@@ -71,8 +71,9 @@ lint-kubernetes: ## The manifests, the alert rules and what their tests say, wit
 
 # Of the program that the tests have built; only root may.
 .PHONY: image
-image: ## The image's root file system, started read-only as nobody, without a container engine.
+image: ## The image's root file system and the pods of the manifests, run without a container engine or a cluster.
 	deploy/image-test $(YINYOM_BIN)
+	deploy/pods-test $(YINYOM_BIN)
 
 # Apart from `lint`, since it needs a network that reaches the RustSec database.
 .PHONY: advisories

@@ -1,10 +1,11 @@
 """What no schema says of the manifests: that they fit each other, the program, the caller table, the rules and the docs.
 
-    check.py RENDERED.yaml CORE.yaml     checks one overlay, and leaves what Kubernetes itself defines in CORE.yaml
-    check.py --texts                     checks rules, their tests, the dashboard and the docs
-    check.py --rule                      prints the PrometheusRule of deploy/prometheus/rules.yaml
+    check.py RENDERED.yaml…     checks overlays, and leaves what Kubernetes itself defines in RENDERED-core.yaml
+    check.py --texts            checks rules, their tests, the dashboard and the docs
+    check.py --rule             prints the PrometheusRule of deploy/prometheus/rules.yaml
 """
 
+import itertools
 import json
 import pathlib
 import re
@@ -12,6 +13,7 @@ import sys
 
 import jsonschema
 import yaml
+from reach import PORTS, Place, is_open, reached
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
@@ -139,40 +141,64 @@ class Overlay:
                         problem(f"{name_of(deployment)}: {variable} is {value}")
         return arrows
 
-    def policy_arrows(self, direction, peers):
-        arrows = set()
-        for policy in self.of("NetworkPolicy"):
-            own = policy["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
-            for rule in policy["spec"].get(direction, []):
-                for peer in rule.get(peers, []):
-                    other = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
-                    if own in SERVICES and other in SERVICES and "namespaceSelector" not in peer:
-                        callee = own if direction == "ingress" else other
-                        arrows.add((other, own) if direction == "ingress" else (own, other))
-                        if [port["port"] for port in rule.get("ports", [])] != [SERVICES[callee]]:
-                            problem(f"{name_of(policy)}: opens other ports than {SERVICES[callee]} to {callee}")
-        return arrows
+    def places(self):
+        """The pods, and whom there is beside them to talk to."""
+        own = {"kubernetes.io/metadata.name": self.of("Deployment")[0]["metadata"]["namespace"]}
+        callers = {"kubernetes.io/metadata.name": "crm", "yinyom.dev/callers": "true"}
+        places = [Place(d["metadata"]["name"], d["spec"]["template"]["metadata"]["labels"], own) for d in self.of("Deployment")]
+        places += [Place(f"caller of {s}", {f"yinyom.dev/calls-{s}": "true"}, callers) for s in SERVICES]
+        places += [Place(c["metadata"]["name"], {"cnpg.io/cluster": c["metadata"]["name"]}, own) for c in self.of("Cluster")]
+        named = lambda namespace: {"kubernetes.io/metadata.name": namespace}
+        return own, places + [
+            Place("nobody's label", {}, callers),
+            Place("nobody's namespace", {f"yinyom.dev/calls-{s}": "true" for s in SERVICES}, named("elsewhere")),
+            Place("a pod beside them", {}, own),
+            Place("names", {"k8s-app": "kube-dns"}, named("kube-system")),
+            Place("collector", {"app.kubernetes.io/name": "opentelemetry-collector"}, named("observability")),
+            Place("beside the collector", {}, named("observability")),
+            Place("prometheus", {"app.kubernetes.io/name": "prometheus"}, named("monitoring")),
+            Place("operator of databases", {"app.kubernetes.io/name": "cloudnative-pg"}, named("cnpg-system")),
+            Place("database outside", address="192.0.2.10"),
+            Place("anywhere", address="198.51.100.1"),
+        ]
+
+    def reach(self):
+        """Who reaches whom, against who should."""
+        own, places = self.places()
+        clusters = [cluster["metadata"]["name"] for cluster in self.of("Cluster")]
+        pods = [place.name for place in places if place.namespace == own]
+        expected = {(caller, callee, SERVICES[callee]) for caller, callee in ARROWS}
+        expected |= {(f"caller of {service}", service, port) for service, port in SERVICES.items()}
+        expected |= {(pod, "names", 53) for pod in pods} | {(service, "collector", 4317) for service in SERVICES}
+        if self.of("PodMonitor"):
+            expected |= {("prometheus", service, 9464) for service in SERVICES}
+        for cluster in clusters:
+            expected.add((cluster.removesuffix("-database"), cluster, 5432))
+            expected |= {("operator of databases", cluster, port) for port in (5432, 8000)}
+            # The API server, whose address no label knows.
+            outside = [place.name for place in places if place.namespace != own]
+            expected |= {(cluster, place, port) for place in outside for port in (443, 6443)}
+        if self.named("NetworkPolicy", "database"):
+            expected |= {(service, "database outside", 5432) for service in SERVICES}
+        found = reached(self.of("NetworkPolicy"), places, own)
+        for who, whom, port in sorted(found ^ expected):
+            verb = "reaches" if (who, whom, port) in found else "does not reach"
+            problem(f"policies: {who} {verb} {whom}, port {port}")
+        # A door that is open on one side opens with the next mistake on the other.
+        policies, services = self.of("NetworkPolicy"), [place for place in places if place.name in SERVICES]
+        for source, target, port in itertools.product(services, services, PORTS):
+            out = is_open(policies, "egress", source, target, port)
+            if source != target and out != is_open(policies, "ingress", target, source, port):
+                problem(f"policies: {source.name} → {target.name}, port {port}, is open on one side")
 
     def network(self, callers):
-        closed = [
-            policy for policy in self.of("NetworkPolicy")
-            if policy["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-        ]
-        if not closed:
-            problem("no NetworkPolicy closes everything that no other one opens")
         table = {
             (service["name"], callee)
             for service in callers["services"] if service["name"] in SERVICES
             for rpc in service["rpcs"]
             for package, callee in PACKAGES.items() if rpc.startswith("/" + package)
         }
-        views = {
-            "the endpoints": self.endpoints(),
-            "what policies let out": self.policy_arrows("egress", "to"),
-            "what policies let in": self.policy_arrows("ingress", "from"),
-            "the caller table": table,
-        }
-        for view, arrows in views.items():
+        for view, arrows in {"the endpoints": self.endpoints(), "the caller table": table}.items():
             for caller, callee in sorted(arrows ^ ARROWS):
                 there = "has" if (caller, callee) in arrows else "lacks"
                 problem(f"{view}: {there} {caller} → {callee}")
@@ -232,11 +258,11 @@ def prometheus_rule(labels=None):
     return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": metadata, "spec": spec}
 
 
-def check_overlay(rendered, core):
-    overlay = Overlay([document for document in yaml.safe_load_all(pathlib.Path(rendered).read_text()) if document])
+def check_overlay(rendered):
+    overlay = Overlay([document for document in yaml.safe_load_all(rendered.read_text()) if document])
     schemas = yaml.safe_load((pathlib.Path(__file__).parent / "schemas.yaml").read_text())
     rest = overlay.custom_resources(schemas)
-    pathlib.Path(core).write_text(yaml.safe_dump_all(rest))
+    rendered.with_name(f"{rendered.stem}-core.yaml").write_text(yaml.safe_dump_all(rest))
     overlay.program()
     overlay.references()
     overlay.exceptions()
@@ -246,6 +272,7 @@ def check_overlay(rendered, core):
         overlay.life()
         overlay.services()
         overlay.network(callers)
+        overlay.reach()
         overlay.certificates(callers)
 
 
@@ -290,10 +317,13 @@ if __name__ == "__main__":
         case ["--rule"]:
             print("# Made from deploy/prometheus/rules.yaml by `deploy/lint-kubernetes rule`.")
             print(yaml.safe_dump(prometheus_rule(), sort_keys=False, width=120), end="")
-        case [rendered, core]:
-            check_overlay(rendered, core)
-        case _:
+        case []:
             sys.exit(__doc__)
+        case paths:
+            for path in map(pathlib.Path, paths):
+                before, problems = problems, []
+                check_overlay(path)
+                problems = before + [f"{path.stem}: {text}" for text in problems]
     for line in problems:
         print(f"check: {line}", file=sys.stderr)
     sys.exit(bool(problems))
