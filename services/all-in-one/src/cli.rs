@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::export::ExportArgs;
+use crate::erasures::ErasuresCommand;
 use crate::import::ImportArgs;
 use crate::keys::KeysCommand;
 use crate::ledger::{CheckpointArgs, ExportLedgerArgs, LedgerArgs};
 use crate::recount::RecountArgs;
+use crate::receipt::{ReceiptArgs, VerifyReceiptArgs};
 use crate::report::ReportArgs;
 use crate::serve::ServeArgs;
 use crate::token::TokenArgs;
@@ -45,6 +48,20 @@ pub enum Command {
         #[command(flatten)]
         data: DataArgs,
     },
+    /// Write consents, or their changes, to a file: CSV, JSON Lines, Parquet or XLSX.
+    Export {
+        #[command(flatten)]
+        args: Box<ExportArgs>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Print or write a person's consent receipt: a page, or the signed record.
+    Receipt {
+        #[command(flatten)]
+        args: Box<ReceiptArgs>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
     /// Print a token for a member, a service or an operator.
     Token {
         #[command(flatten)]
@@ -78,10 +95,20 @@ pub enum Command {
         #[command(flatten)]
         args: VerifyArgs,
     },
+    /// List erased persons, and erase them anew in a database that came back from a backup.
+    Erasures {
+        #[command(subcommand)]
+        command: ErasuresCommand,
+    },
     /// Recount what consent-manager keeps beside its ledger, and name each difference. Exit status 2 if there is any.
     Recount {
         #[command(flatten)]
         args: RecountArgs,
+    },
+    /// Verify a consent receipt offline. Exit status 2 if anything is wrong with it.
+    VerifyReceipt {
+        #[command(flatten)]
+        args: VerifyReceiptArgs,
     },
     /// Rotate master keys, renew the keys of businesses, in a service's database.
     Keys {

@@ -3,8 +3,9 @@
 //!
 //! - [`serve`]: starts the three ([`services`] is the wiring), loads the [`demo`] business through
 //!   their own API, and says where they are ([`welcome`], [`facts`]).
-//! - [`import`], [`report`]: clients like any other, for the services of this or another machine.
+//! - [`import`], [`report`], [`export`], [`receipt`]: clients like any other, for the services of this or another machine.
 //! - [`recount`]: whether what the manager keeps beside its ledger is what the ledger says.
+//! - [`erasures`]: whom a database knows to be erased, and erasing them anew.
 //! - [`keys`]: rotation of keys in a service's database.
 //! - [`ledger`], [`verify`]: what a company keeps of its ledger, and verifies offline.
 //! - [`token`]: a token for whoever needs one while trying things out.
@@ -19,6 +20,8 @@ mod cli;
 mod client;
 mod data_dir;
 mod demo;
+mod erasures;
+mod export;
 mod facts;
 mod import;
 mod keys;
@@ -26,6 +29,7 @@ mod ledger;
 #[cfg(test)]
 mod limits_table;
 mod recount;
+mod receipt;
 mod report;
 mod serve;
 mod services;
@@ -55,6 +59,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             report::run(args, &data.data_dir).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Export { args, data }) => {
+            say(&export::run(&args, &data.data_dir).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Receipt { args, data }) => {
+            say(&receipt::run(&args, &data.data_dir).await?);
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Token { args, data }) => {
             say(&format!("{}\n", token::run(&args, &data.data_dir)?));
             Ok(ExitCode::SUCCESS)
@@ -72,8 +84,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Verify { args }) => Ok(verify::run(&args)?),
+        Some(Command::VerifyReceipt { args }) => Ok(receipt::verify_file(&args)?),
         Some(Command::Keys { command }) => keys::run(*command).await,
         Some(Command::Recount { args }) => recount::run(args).await,
+        Some(Command::Erasures { command }) => erasures::run(command).await,
         Some(Command::Settings { config }) => Ok(config.run().await),
         Some(Command::Directory { config }) => Ok(config.run().await),
         Some(Command::Manager { config }) => Ok(config.run().await),

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod export;
 mod import;
 mod ledger;
 mod program;
+mod receipt;
 mod serve;

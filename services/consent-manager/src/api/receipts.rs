@@ -30,8 +30,7 @@ impl Api {
     ) -> Result<pb::GetConsentReceiptResponse, Unanswered> {
         let wire::Asked { name, channel, format, language } = wire::question(body)?;
         let (manager, caller) = (&self.manager, call.caller());
-        let (receipt, jws) =
-            commands::receipt(manager, caller, name, channel, language).await?;
+        let (receipt, jws) = commands::receipt(manager, caller, name, channel, language).await?;
         Ok(wire::answer(&receipt, jws, format))
     }
 }

@@ -82,6 +82,9 @@ impl File {
         sheet: Sheet,
         mark: Mark,
     ) -> Result<Self, ExportFault> {
+        if exceeds(&export, sheet) {
+            return Err(ExportFault::TooManyRows);
+        }
         let by_row = sheet.format.is_by_row();
         let rows = if by_row { mark.rows } else { 0 };
         let stage = if may_exceed(&export, sheet) {
@@ -283,6 +286,13 @@ fn begin_rows(export: &TableExport, sheet: Sheet) -> Result<Stage, ExportFault> 
     let table = sheet.table(export.wanted(), export.fixed());
     let writer = Writer::begin(table, sheet.format, &std::env::temp_dir())?;
     Ok(Stage::Rows(Box::new(writer)))
+}
+
+/// Whether these are more rows than the format has, without a look: a change is one row at least.
+fn exceeds(export: &TableExport, sheet: Sheet) -> bool {
+    let changes = matches!(export.wanted(), WantedRows::Changes(_)) && export.wanted().is_all();
+    let least = export.fixed().end.unsigned_abs();
+    sheet.format == yinyom_tables::Format::Xlsx && changes && least > MAX_SHEET_ROWS
 }
 
 /// Whether these may be more rows than the format has. One change is two rows at most, and so are the consents of one contact,
