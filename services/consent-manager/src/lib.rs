@@ -17,16 +17,19 @@
 //! consents and the counts (`domain::Batch`). Whatever is sent twice is known already.
 //!
 //! # Counts
-//! Current totals, and transitions by quarter of an hour, are kept as changes are taken. A grant that ran out counts as
-//! `NOT_SET` from that instant whether or not anybody recorded it, so each read corrects what was kept by the grants that
-//! are due (TRAPS 19).
+//! Current totals, and what happened by instant, quarter of an hour, hour, day and month (`domain::Series`), are kept as
+//! changes are taken; any stretch of time of any zone is put together from few of them (`domain::Cover`). A grant that ran
+//! out counts as `NOT_SET` from that instant whether or not anybody recorded it, so each read corrects what was kept by the
+//! grants that are due (TRAPS 19). [`commands::recount`] makes all of it anew from the ledger, and compares.
 //!
 //! # Proof
 //! Records are the leaves of a tree as in certificate transparency (`yinyom_transparency`), which each batch grows in its
 //! own transaction; each record is signed there by the [`Notary`], with a key that the database does not hold. Nothing
 //! that the database says of itself is believed by who verifies an export.
 //!
-//! Not here yet: receipts, exports, retention, legal hold.
+//! # Files
+//! An export (`commands::TableExport`, `yinyom_tables`) is of one moment: it is the same file however long it takes and
+//! however often it is taken up again. A receipt (`yinyom_receipt`) is what a person is given, made from the ledger alone.
 
 mod access;
 mod api;
