@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use super::bytes::mutate;
 use super::town::Town;
-use crate::ask::path;
+use crate::ask::{is_question, path};
 use crate::wild;
 
 /// Under a frame's header.
@@ -77,9 +77,10 @@ impl Sender {
             at = found.unwrap_or(at);
         }
         let caller = &self.town.callers[at];
-        // Who sees everything could show it to others.
-        let theirs =
-            caller.who.starts_with("their") || (!caller.sees_everything && dice.random_ratio(1, 5));
+        // Who sees everything could show it to others, and so could a service that speaks for customers: it lifts no mask
+        // from itself if it says that they refuse no longer.
+        let may_show = caller.sees_everything || (caller.speaks && !is_question(method));
+        let theirs = caller.who.starts_with("their") || (dice.random_ratio(1, 5) && !may_show);
         let words = self.town.words(theirs, caller.surface, 1_800_000_000);
         let messages = if method.is_client_streaming() { dice.random_range(1..=3) } else { 1 };
         let mut body = Vec::new();

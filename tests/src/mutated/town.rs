@@ -13,6 +13,8 @@ pub struct Caller {
     pub token: String,
     pub surface: i32,
     pub sees_everything: bool,
+    /// Records what customers say in any business.
+    pub speaks: bool,
 }
 
 /// Two businesses: one in which everything may happen, and one that has something to hide from all of these callers.
@@ -49,6 +51,7 @@ impl Town {
             token: token(bearer),
             surface,
             sees_everything: matches!(who, "mailer"),
+            speaks: matches!(who, "mailer" | "dashboard"),
         };
         let mut callers: Vec<_> =
             business.people().iter().map(|(who, person)| caller(who, &person.bearer, 4)).collect();
@@ -69,6 +72,7 @@ impl Town {
             token: String::new(),
             surface: 4,
             sees_everything: false,
+            speaks: false,
         });
         let of = |things: Things, contact: yinyom_proto::directory::v1::Contact| Of {
             business: things.business,
