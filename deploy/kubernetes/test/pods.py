@@ -1,8 +1,8 @@
-"""Runs the pods of an overlay without a cluster, and a customer's refusal through them. See deploy/pods-test.
+"""Pods of manifests without a cluster: the kubelet's part (roots, volumes, variables, probes, the end), cert-manager's
+(certificates as their resources say), and that of whoever issues tokens.
 
-Plays the kubelet (roots, volumes, variables, probes, the end), cert-manager (certificates as their resources say), and
-whoever issues tokens. All pods share one loopback, so names lead there. What a cluster alone can show is left out: policies,
-scheduling, balancing.
+All pods share one loopback, so names lead there, and there is one replica of each. What a cluster alone can show is left out:
+policies, scheduling, balancing.
 """
 
 import base64
@@ -18,20 +18,22 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 
 import ecdsa
-import yaml
 
-ISSUER, OPERATOR = "https://identity.example", "crm-vendor"
+ISSUER = "https://identity.example"
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 GRPCURL = ROOT / ".cache/python/bin/grpcurl"
+
+
+class Failed(Exception):
+    """A command did. Says with which words."""
 
 
 def run(*command, **options):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, **options)
     if done.returncode:
-        sys.exit(f"pods-test: {' '.join(map(str, command))}: {done.stderr.strip()}")
+        raise Failed(f"{pathlib.Path(command[0]).name} {command[-1]}: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -45,7 +47,7 @@ class Authority:
             "-keyout", directory / "ca.key", "-out", directory / "ca.crt")
 
     def issue(self, into, spec):
-        names = [f"DNS:{name}" for name in spec.get("dnsNames", [])] + [f"URI:{uri}" for uri in spec["uris"]]
+        names = [f"DNS:{name}" for name in spec.get("dnsNames", [])] + [f"URI:{uri}" for uri in spec.get("uris", [])]
         usages = ",".join({"server auth": "serverAuth", "client auth": "clientAuth"}[u] for u in spec["usages"] if "auth" in u)
         extensions = self.directory / "extensions"
         extensions.write_text(
@@ -83,18 +85,19 @@ class Tokens:
 
 
 class Pod:
-    """One, as its Deployment says."""
+    """One, as its Deployment or Job says."""
 
-    def __init__(self, deployment, cluster, scratch):
-        self.name = deployment["metadata"]["name"]
-        spec = deployment["spec"]["template"]["spec"]
+    def __init__(self, workload, cluster, scratch):
+        self.name = workload["metadata"]["name"]
+        spec = workload["spec"]["template"]["spec"]
         self.container, self.security = spec["containers"][0], spec["securityContext"]
-        self.grace = spec["terminationGracePeriodSeconds"]
-        self.port = self.container["ports"][0]["containerPort"]
-        self.root, self.log = scratch / "roots" / self.name, scratch / f"{self.name}.log"
-        shutil.copytree(scratch / "image", self.root)
+        self.grace = spec.get("terminationGracePeriodSeconds", 30)
+        # A Job may be run again.
+        number = len(list(scratch.glob("roots/*")))
+        self.root, self.log = scratch / f"roots/{number}", scratch / f"{self.name}-{number}.log"
+        shutil.copytree(scratch / "image", self.root, copy_function=os.link)
         # A runtime makes what volumes are mounted on, and a kubelet this file.
-        (self.root / "etc/hosts").write_text("127.0.0.1 localhost " + " ".join(cluster.names) + "\n")
+        (self.root / "etc/hosts").write_text("127.0.0.1 localhost " + " ".join(sorted(cluster.names)) + "\n")
         run("mount", "--bind", self.root, self.root)
         volumes = {volume["name"]: cluster.volume(self.name, volume, self.security) for volume in spec["volumes"]}
         for mount in self.container["volumeMounts"]:
@@ -106,6 +109,10 @@ class Pod:
         run("mount", "-o", "remount,bind,ro", self.root)
         self.environment = cluster.environment(self.container)
 
+    @property
+    def port(self):
+        return self.container["ports"][0]["containerPort"]
+
     def start(self):
         security = self.container["securityContext"]
         assert security == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
@@ -115,7 +122,7 @@ class Pod:
         command = ["setpriv", "--no-new-privs", "--bounding-set=-all,+sys_chroot,+setuid,+setgid", "chroot", user, "--groups=",
                    str(self.root), "/usr/bin/yinyom", *self.container["args"]]
         self.process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], **environment},
-                                        stdout=self.log.open("wb"), stderr=subprocess.STDOUT)
+                                        stdout=self.log.open("ab"), stderr=subprocess.STDOUT)
 
     def probe(self, kind):
         probe = self.container[kind]
@@ -135,6 +142,13 @@ class Pod:
                 return
             time.sleep(probe["periodSeconds"] / 10)
         self.fail("did not start in time")
+
+    def complete(self):
+        """A Job, to its end. What it said."""
+        self.start()
+        if self.process.wait(120) != 0:
+            self.fail("failed")
+        return self.log.read_text()
 
     def lines(self):
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -160,12 +174,13 @@ class Cluster:
         self.authority = Authority(scratch / "authority")
         self.deployments = [d for d in documents if d["kind"] == "Deployment"]
         certificates = [d["spec"] for d in documents if d["kind"] == "Certificate" and not d["spec"].get("isCA")]
-        self.names = sorted({name for spec in certificates for name in spec["dnsNames"]})
+        self.names = {name for spec in certificates for name in spec["dnsNames"]}
         for spec in certificates:
             self.authority.issue(scratch / "secrets" / spec["secretName"], spec)
         uri = certificates[0]["uris"][0].rsplit("/", 1)[0] + "/caller"
         self.authority.issue(scratch / "caller", {"uris": [uri], "usages": ["client auth"]})
-        for service in (deployment["metadata"]["name"] for deployment in self.deployments):
+        self.services = [deployment["metadata"]["name"] for deployment in self.deployments]
+        for service in self.services:
             self.secret(f"{service}-keys", "master.key", secrets.token_bytes(32))
             self.secret(f"{service}-token", "token", self.tokens.token(service).encode())
         self.secret("consent-manager-ledger", "ledger.pem", run("openssl", "genpkey", "-algorithm", "ed25519").encode())
@@ -187,24 +202,34 @@ class Cluster:
         match volume:
             case {"secret": {"secretName": name, "defaultMode": mode}}:
                 place = self.scratch / "secrets" / name
+            case {"secret": {"secretName": name}}:
+                place, mode = self.scratch / "secrets" / name, 0o644
             case {"configMap": {"name": name}}:
                 place, mode = self.scratch / "configs" / name, 0o644
             case {"emptyDir": _} | {"persistentVolumeClaim": _}:
                 place, mode = self.scratch / "volumes" / pod / volume["name"], None
-                place.mkdir(parents=True)
+                place.mkdir(parents=True, exist_ok=True)
         # Group is who reads: fsGroup.
         os.chown(place, 0, security["fsGroup"])
         place.chmod(0o2775 if mode is None else 0o755)
         for file in place.iterdir():
-            os.chown(file, 0, security["fsGroup"])
-            file.chmod(mode)
+            os.chown(file, -1, security["fsGroup"])
+            if mode is not None:
+                file.chmod(mode)
         return place
 
     def environment(self, container):
         told = {}
-        for source in container["envFrom"]:
-            told |= next(d for d in self.documents if d["kind"] == "ConfigMap" and d["metadata"]["name"] == source["configMapRef"]["name"])["data"]
-        return told | {variable["name"]: variable["value"] for variable in container["env"]}
+        for source in container.get("envFrom", []):
+            name = source["configMapRef"]["name"]
+            told |= next(d for d in self.documents if d["kind"] == "ConfigMap" and d["metadata"]["name"] == name)["data"]
+        return told | {variable["name"]: self.value(variable) for variable in container["env"]}
+
+    def value(self, variable):
+        if "value" in variable:
+            return variable["value"]
+        reference = variable["valueFrom"]["secretKeyRef"]
+        return (self.scratch / "secrets" / reference["name"] / reference["key"]).read_text()
 
     def call(self, pod, token, method, **request):
         """As somebody whose client certificate is good."""
@@ -214,71 +239,3 @@ class Cluster:
         if token:
             command += ["-H", f"authorization: Bearer {token}"]
         return json.loads(run(*command, f"127.0.0.1:{pod.port}", method))
-
-
-def answered(pod, method):
-    return any(line.get("rpc", "").endswith(method) and line.get("code") == "Ok" for line in pod.lines())
-
-
-def eventually(what, holds, seconds=30):
-    for _ in range(seconds * 10):
-        if holds():
-            return
-        time.sleep(0.1)
-    sys.exit(f"pods-test: not in {seconds} s: {what}")
-
-
-def story(cluster, settings, directory, manager):
-    """A business is made, a customer refuses, and the ledger has it: every arrow of the design, by certificate and token."""
-    for pod in (settings, directory, manager):
-        assert cluster.call(pod, None, "grpc.health.v1.Health/Check") == {"status": "SERVING"}, pod.name
-    eventually("both have leases", lambda: answered(settings, "RenewPolicyLease"))
-    # As an operator of a caller table that changes under running services.
-    table = cluster.scratch / "configs/yinyom-callers/callers.json"
-    table.write_text(json.dumps(json.loads(table.read_text()) | {"operators": [OPERATOR]}))
-    eventually("the caller table is read again", lambda: any(line.get("what") == "the caller table" for line in settings.lines()))
-    founded = cluster.call(settings, cluster.tokens.token(OPERATOR), "yinyom.settings.v1.BusinessService/CreateBusiness",
-                           business={"displayName": "Flowers", "plan": "PLAN_GOLD"}, ownerDisplayName="Owner")
-    business, member = founded["business"]["name"], founded["owner"]["name"].split("/")[-1]
-    owner = cluster.tokens.token(member, biz=business.split("/")[-1])
-    created = cluster.call(directory, owner, "yinyom.directory.v1.ContactService/CreateContact", parent=business,
-                           contact={"firstName": "Somying", "phones": [{"value": "081 234 5678"}]}, requestId=str(uuid.uuid4()))
-    contact = created["contact"]
-    assert contact["phones"][0]["visibility"] == "VISIBILITY_VISIBLE", contact
-    cluster.call(directory, owner, "yinyom.directory.v1.ConsentService/WithdrawConsent", contact=contact["name"],
-                 channels=["CHANNEL_PHONE"], surface="SURFACE_CONTACTS")
-    ledger = []
-    def arrived():
-        nonlocal ledger
-        ledger = cluster.call(manager, owner, "yinyom.manager.v1.LedgerService/ListConsentChanges", parent=business)
-        return "DENIED" in json.dumps(ledger)
-    eventually("the refusal is in the ledger", arrived)
-    assert answered(manager, "RecordConsentChanges")
-    eventually("the settings' changes are on record", lambda: answered(manager, "RecordAuditEvents"))
-
-
-def main(rendered, scratch):
-    scratch = pathlib.Path(scratch)
-    documents = [document for document in yaml.safe_load_all(pathlib.Path(rendered).read_text()) if document]
-    cluster = Cluster(documents, scratch)
-    pods = {d["metadata"]["name"]: Pod(d, cluster, scratch) for d in cluster.deployments}
-    try:
-        for pod in pods.values():
-            pod.start()
-        for pod in pods.values():
-            pod.wait()
-        story(cluster, pods["consent-settings"], pods["contact-directory"], pods["consent-manager"])
-        resident = {
-            name: int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pod.process.pid}/status").read_text())[1])
-            for name, pod in pods.items()
-        }
-        for pod in pods.values():
-            pod.stop()
-    finally:
-        for pod in pods.values():
-            if getattr(pod, "process", None) and pod.process.poll() is None:
-                pod.process.kill()
-    print("pods-test: a refusal went its way; " + ", ".join(f"{name} {kib} KiB" for name, kib in sorted(resident.items())) + " resident; all ended with 0")
-
-
-main(*sys.argv[1:])
