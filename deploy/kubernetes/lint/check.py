@@ -3,6 +3,7 @@
     check.py RENDERED.yaml…     checks overlays, and leaves what Kubernetes itself defines in RENDERED-core.yaml
     check.py --texts            checks rules, their tests, the dashboard and the docs
     check.py --rule             prints the PrometheusRule of deploy/prometheus/rules.yaml
+    check.py --queries          prints what the dashboard and the autoscaler ask, as rules that promtool can check
 """
 
 import itertools
@@ -258,6 +259,19 @@ def prometheus_rule(labels=None):
     return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": metadata, "spec": spec}
 
 
+def queries():
+    dashboard = json.loads((DEPLOY / "grafana/yinyom.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    adapter = yaml.safe_load((DEPLOY / "kubernetes/components/autoscaling/prometheus-adapter.yaml").read_text())
+    placeholders = {"<<.GroupBy>>": "pod", "<<.LabelMatchers>>": 'pod="a"'}
+    for rule in adapter["rules"]["custom"]:
+        asked.append(rule["seriesQuery"])
+        query = rule["metricsQuery"].replace("<<.Series>>", rule["seriesQuery"].split("{")[0])
+        asked.append(re.sub("<<.*?>>", lambda found: placeholders[found[0]], query))
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(asked)]
+    return {"groups": [{"name": "queries", "rules": rules}]}
+
+
 def check_overlay(rendered):
     overlay = Overlay([document for document in yaml.safe_load_all(rendered.read_text()) if document])
     schemas = yaml.safe_load((pathlib.Path(__file__).parent / "schemas.yaml").read_text())
@@ -317,6 +331,8 @@ if __name__ == "__main__":
         case ["--rule"]:
             print("# Made from deploy/prometheus/rules.yaml by `deploy/lint-kubernetes rule`.")
             print(yaml.safe_dump(prometheus_rule(), sort_keys=False, width=120), end="")
+        case ["--queries"]:
+            print(yaml.safe_dump(queries()))
         case []:
             sys.exit(__doc__)
         case paths:
