@@ -133,6 +133,7 @@ impl<'a> About<'a> {
             "channel" | "channels" | "granularity" | "from_state" | "cause" | "privilege"
             | "field" => 1,
             "surface" => self.surface,
+            "shared_address_policy" => 2,
             _ => return None,
         })
     }

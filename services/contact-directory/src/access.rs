@@ -46,6 +46,10 @@ pub const ACCESS: &[Access] = &[
     access("/yinyom.directory.v1.ConsentService/WithdrawConsent",            Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/BatchSetContactConsents",    Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/BatchCheckConsent",          Members::Any,          YES, NO),
+    access("/yinyom.directory.v1.SharedAddressService/ListSharedAddresses",  Members::Any,          YES, NO),
+    access("/yinyom.directory.v1.SharedAddressService/GetSharedAddressSummary", Members::Any,       YES, NO),
+    access("/yinyom.directory.v1.SharedAddressService/PreviewSharedAddressPolicy", Members::Any,    YES, NO),
+    access("/yinyom.directory.v1.PreviewService/PreviewVisibility",          Members::OwnerOrAdmin, NO,  NO),
     access("/yinyom.directory.v1.ImportService/ImportContacts",              Members::Listed,       YES, NO),
     access("/yinyom.directory.v1.SubjectService/EraseSubject",               Members::LedgerReaders, YES, NO),
     access("/yinyom.directory.v1.OutboxService/GetOutboxStatus",             Members::OwnerOrAdmin, YES, YES),
@@ -65,6 +69,8 @@ mod tests {
             "yinyom.directory.v1.ImportService",
             "yinyom.directory.v1.LeadService",
             "yinyom.directory.v1.OutboxService",
+            "yinyom.directory.v1.PreviewService",
+            "yinyom.directory.v1.SharedAddressService",
             "yinyom.directory.v1.SubjectService",
         ];
         let gaps = yinyom_rpc::access_gaps(yinyom_proto::DESCRIPTORS, &services, ACCESS);

@@ -1,7 +1,7 @@
 //! The generated traits: parse, call, render. No rules.
 //!
 //! [`wire`] turns protobuf into domain values, with the path of every wrong field, and domain values into
-//! protobuf. A contact point leaves through [`wire::contacts::contact`] alone, which asks the one decision, after
+//! protobuf. A contact point leaves through [`wire::contacts`] alone, which asks the one decision, after
 //! what it shows by privilege was recorded ([`Directory::seen`]).
 
 mod accounts;
@@ -11,6 +11,8 @@ mod import;
 mod leads;
 mod outbox;
 mod pages;
+mod previews;
+mod shared_addresses;
 mod subjects;
 pub mod wire;
 

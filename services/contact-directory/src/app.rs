@@ -18,6 +18,8 @@ use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
 use yinyom_proto::directory::v1::import_service_server::ImportServiceServer;
 use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
+use yinyom_proto::directory::v1::preview_service_server::PreviewServiceServer;
+use yinyom_proto::directory::v1::shared_address_service_server::SharedAddressServiceServer;
 use yinyom_proto::directory::v1::subject_service_server::SubjectServiceServer;
 use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
@@ -143,6 +145,7 @@ pub fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticat
     let sized = config.clone();
     let (a, b, c, d) = (api.clone(), api.clone(), api.clone(), api.clone());
     let subjects = SubjectServiceServer::from_arc(api.clone());
+    let shared = SharedAddressServiceServer::from_arc(api.clone());
     Server::new(config, authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
         .add_service(with_message_limits!(ContactServiceServer::from_arc(a), sized))
         .add_service(with_message_limits!(LeadServiceServer::from_arc(b), sized))
@@ -150,5 +153,7 @@ pub fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticat
         .add_service(with_message_limits!(ConsentServiceServer::from_arc(d), sized))
         .add_service(with_message_limits!(ImportServiceServer::from_arc(api.clone()), sized))
         .add_service(with_message_limits!(subjects, sized))
+        .add_service(with_message_limits!(shared, sized))
+        .add_service(with_message_limits!(PreviewServiceServer::from_arc(api.clone()), sized))
         .add_service(with_message_limits!(OutboxServiceServer::from_arc(api), sized))
 }

@@ -16,12 +16,14 @@ pub mod leads;
 mod lookups;
 pub mod outbox;
 mod points;
+pub mod previews;
 mod record;
 pub mod renewal;
 mod request;
 mod reveals;
 mod seen;
 mod session;
+pub mod shared_addresses;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@
 //!   to a consent.
 //! - [`lead`], [`order`]: leads and accounts, and the order of lists.
 //! - [`import`], [`merge`], [`delete`], [`erase`]: where other systems lose consent.
+//! - [`preview`]: what other settings would hide.
 //! - [`export`]: what leaves in bulk.
 //! - [`refusal`]: why any of these says no.
 
@@ -29,6 +30,7 @@ pub mod lead;
 pub mod merge;
 pub mod order;
 pub mod points;
+pub mod preview;
 pub mod record;
 pub mod refusal;
 pub mod set;

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod check;
 pub mod contacts;
 pub mod erase;
+pub mod counts;
 mod error;
 pub mod expiry;
 pub mod find;
@@ -17,6 +18,7 @@ pub mod leads;
 pub mod paging;
 pub mod refused;
 pub mod renewal;
+pub mod shared;
 
 pub use error::StoreError;
 pub use key_table::KeyTable;

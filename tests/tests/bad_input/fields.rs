@@ -340,6 +340,46 @@ fn batches(world: &World) -> Vec<Case> {
             ],
         ),
         invalid(
+            "a policy that there is not",
+            "directory.v1.SharedAddressService/PreviewSharedAddressPolicy",
+            &dir::PreviewSharedAddressPolicyRequest {
+                parent: CANARY.to_owned(),
+                shared_address_policy: 9,
+            },
+            &[("parent", "INVALID_NAME"), ("shared_address_policy", "UNKNOWN_VALUE")],
+        ),
+        invalid(
+            "no policy",
+            "directory.v1.SharedAddressService/PreviewSharedAddressPolicy",
+            &dir::PreviewSharedAddressPolicyRequest::default(),
+            &[("parent", "INVALID_NAME"), ("shared_address_policy", "REQUIRED")],
+        ),
+        invalid(
+            "a channel that there is not",
+            "directory.v1.SharedAddressService/ListSharedAddresses",
+            &dir::ListSharedAddressesRequest {
+                parent: CANARY.to_owned(),
+                channel: 9,
+                page_size: -1,
+                ..Default::default()
+            },
+            &[
+                ("parent", "INVALID_NAME"),
+                ("page_size", "NEGATIVE_PAGE_SIZE"),
+                ("channel", "UNKNOWN_VALUE"),
+            ],
+        ),
+        invalid(
+            "a visibility that there is not",
+            "directory.v1.PreviewService/PreviewVisibility",
+            &dir::PreviewVisibilityRequest {
+                parent: CANARY.to_owned(),
+                not_set_visibility: 9,
+                ..Default::default()
+            },
+            &[("parent", "INVALID_NAME"), ("not_set_visibility", "UNKNOWN_VALUE")],
+        ),
+        invalid(
             "no rows",
             "directory.v1.ConsentService/BatchSetContactConsents",
             &say,

@@ -9,9 +9,12 @@ use yinyom_tests::{Database, House, TestBusiness, Things, eventually, refusal};
 
 /// What a method refuses some of its callers for beside who they are: addresses that are masked for them, or the field that
 /// they ask to change.
-const BESIDE: [(&str, &[Who]); 4] = [
+const BESIDE: [(&str, &[Who]); 7] = [
     ("BatchCheckConsent", &MASKED),
     ("DeleteContact", &MASKED),
+    ("GetSharedAddressSummary", &MASKED),
+    ("ListSharedAddresses", &MASKED),
+    ("PreviewSharedAddressPolicy", &MASKED),
     ("ImportContacts", &[Who::Service("dashboard")]),
     // An operator changes plans, and nothing else.
     ("UpdateBusiness", &[Who::Operator]),

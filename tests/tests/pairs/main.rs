@@ -124,8 +124,16 @@ async fn all_alike(config: DbConfig, pairs: u64, seed: u64) -> Counts {
 /// Every method was asked, and those that a masked viewer may call were carried out.
 fn everything_was_asked(counts: &Counts) {
     // Whoever does not see addresses may not use what rests on them, and the outbox is for owner and admin.
-    let refused =
-        ["BatchCheckConsent", "GetOutboxStatus", "ImportContacts", "RetryQuarantinedStreams"];
+    let refused = [
+        "BatchCheckConsent",
+        "GetOutboxStatus",
+        "GetSharedAddressSummary",
+        "ImportContacts",
+        "ListSharedAddresses",
+        "PreviewSharedAddressPolicy",
+        "PreviewVisibility",
+        "RetryQuarantinedStreams",
+    ];
     for method in methods() {
         if !method.parent_service().full_name().starts_with("yinyom.directory.") {
             continue;

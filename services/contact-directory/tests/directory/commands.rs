@@ -3,6 +3,7 @@
 mod accounts;
 mod batch;
 mod contacts;
+mod counts;
 mod deletion;
 mod expiries;
 mod leads;
@@ -14,6 +15,7 @@ mod race;
 mod renewal;
 mod replay;
 mod say;
+mod shared;
 mod withdraw;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use yinyom_consent::wire::timestamp;
 use yinyom_consent::{ByChannel, CONTACTS, Channel, wire};
-use yinyom_kernel::{BusinessId, Etag, InvalidInput, Violations, one_line};
+use yinyom_kernel::{BusinessId, Etag, InvalidInput, PointId, Violations, one_line};
 use yinyom_privacy::{Address, Email, Phone};
 use yinyom_proto::directory::v1 as pb;
 
@@ -11,7 +11,7 @@ use super::read;
 use crate::commands::contacts::{ContactPatch, NamePatch, NewContact};
 use crate::commands::{Look, Seen, Written};
 use crate::domain::contact::{ContactName, ExternalId, search_key};
-use crate::domain::points::{Point, PointInput, WantedPoint, read_points};
+use crate::domain::points::{Point, PointInput, WantedPoint, channel_of, read_points};
 use crate::domain::{Contact, Sight, SightReason};
 use crate::store::find::Wanted;
 
@@ -25,9 +25,6 @@ pub fn contact(business: BusinessId, contact: &Contact, look: &Look) -> pb::Cont
         let state = contact.consents.get(channel).state_at(now).to_wire();
         contact.points_of(channel).map(|p| point(p, sight, state)).collect()
     };
-    let text = |part: Option<&yinyom_privacy::Personal>| {
-        part.map(|part| part.expose().clone()).unwrap_or_default()
-    };
     pb::Contact {
         name: CONTACTS.format(business, contact.id),
         external_id: text(contact.external_id.as_ref().map(ExternalId::text)),
@@ -40,6 +37,19 @@ pub fn contact(business: BusinessId, contact: &Contact, look: &Look) -> pb::Cont
         update_time: Some(timestamp(contact.updated_at)),
         etag: contact.etag().to_string(),
     }
+}
+
+/// One point of a contact as its viewer may see it, if the contact has it still.
+pub fn one_point(contact: &Contact, id: PointId, look: &Look) -> Option<pb::ContactPoint> {
+    let of = contact.points.iter().find(|point| point.id == id)?;
+    let channel = channel_of(&of.address);
+    let state = contact.consents.get(channel).state_at(look.now()).to_wire();
+    Some(point(of, *look.sights(contact).get(channel), state))
+}
+
+/// A part of a name, empty if there is none.
+pub fn text(part: Option<&yinyom_privacy::Personal>) -> String {
+    part.map(|part| part.expose().clone()).unwrap_or_default()
 }
 
 /// Several contacts as their viewer may see them.

@@ -90,7 +90,9 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
         let filled = [
             "account_contacts",
             "accounts",
+            "address_tallies",
             "business_keys",
+            "contact_counts",
             "contact_fingerprints",
             "contact_points",
             "contacts",
@@ -98,6 +100,7 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
             "leads",
             "refused_addresses",
             "refusers",
+            "shared_address_counts",
         ];
         assert_eq!(tables, filled);
     }
