@@ -5,6 +5,7 @@ mod batch;
 mod contacts;
 mod counts;
 mod deletion;
+mod erasure;
 mod expiries;
 mod leads;
 mod lookups;
