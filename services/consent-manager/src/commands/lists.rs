@@ -69,9 +69,13 @@ async fn stood(
     let mut contacts = match (filter.contact, after) {
         (Some(contact), _) => vec![contact],
         (None, Some((contact, _))) => vec![contact],
-        (None, None) => ledger_past::contacts(tx, None, TOGETHER).await?,
+        // Each has two rows, as a rule.
+        (None, None) => {
+            let some = size.fetch() / 2 + 1;
+            ledger_past::contacts(tx, None, some.min(TOGETHER)).await?
+        }
     };
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let Some(last) = contacts.last().copied() else { break };
         for (contact, stood) in past::stood(tx, &contacts, at).await? {
             for (record, made) in stood {
@@ -89,7 +93,10 @@ async fn stood(
         if filter.contact.is_some() {
             return Ok(Consents { records, next: None });
         }
-        contacts = ledger_past::contacts(tx, Some(last), TOGETHER).await?;
+        let left = size.fetch() - i64::try_from(records.len()).unwrap_or_default();
+        // Where little fits, more have to be looked at.
+        let some = if round == 0 { left / 2 + 1 } else { TOGETHER };
+        contacts = ledger_past::contacts(tx, Some(last), some.min(TOGETHER)).await?;
         if contacts.is_empty() {
             return Ok(Consents { records, next: None });
         }

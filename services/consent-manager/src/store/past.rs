@@ -78,19 +78,22 @@ pub async fn lasts(
 ) -> Result<HashMap<ContactId, Lasts>, StoreError> {
     let found = tx
         .scoped(
-            "SELECT l.contact_id, l.seq,
+            // Materialized, so that the last one is looked for once.
+            "WITH l AS MATERIALIZED (
+                 SELECT batch.contact_id,
+                     (SELECT a.seq FROM ledger a
+                      WHERE a.business_id = $1 AND a.contact_id = batch.contact_id
+                        AND a.recorded_at <= $2 AND a.erasure IS NULL
+                      ORDER BY a.seq DESC LIMIT 1) AS seq
+                 FROM {rows})
+             SELECT l.contact_id, l.seq,
                  (SELECT p.seq FROM ledger p
                   WHERE p.business_id = $1 AND p.contact_id = l.contact_id AND p.seq <= l.seq
                     AND p.phone_changed ORDER BY p.seq DESC LIMIT 1) AS phone,
                  (SELECT e.seq FROM ledger e
                   WHERE e.business_id = $1 AND e.contact_id = l.contact_id AND e.seq <= l.seq
                     AND e.email_changed ORDER BY e.seq DESC LIMIT 1) AS email
-             FROM (SELECT batch.contact_id,
-                       (SELECT a.seq FROM ledger a
-                        WHERE a.business_id = $1 AND a.contact_id = batch.contact_id
-                          AND a.recorded_at <= $2 AND a.erasure IS NULL ORDER BY a.seq DESC LIMIT 1) AS seq
-                   FROM {rows}) AS l
-             WHERE l.seq IS NOT NULL",
+             FROM l WHERE l.seq IS NOT NULL",
         )
         .bind(at.as_microsecond())
         .rows(Rows::new().uuids("contact_id", contacts.iter().map(|contact| contact.uuid())))

@@ -8,6 +8,7 @@ mod erasure;
 mod evidence;
 mod exports;
 mod exports_resumed;
+mod filters;
 mod ingestion;
 mod lists;
 mod past;

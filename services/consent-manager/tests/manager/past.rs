@@ -34,7 +34,6 @@ async fn thrown(db: TestDb, zone: &str, seed: u64, changes: i64) -> (World, Hist
 
 /// Grants, refusals, resets, opt-outs; and how many more are NOT_SET, GRANTED, DENIED.
 fn count<'a>(events: impl Iterator<Item = &'a Event>) -> [i64; 7] {
-    use ConsentState::{Denied, Granted, NotSet};
     let mut counts = [0; 7];
     for Event { from, to, .. } in events.filter(|event| event.from != event.to) {
         counts[0] += i64::from(*to == Some(Granted));
@@ -250,7 +249,7 @@ async fn pasts(world: &World, histories: &Histories, dice: &mut Dice) {
             let it = &summary.channels[i];
             let found = (it.not_set, it.granted, it.denied);
             let expected =
-                (of(ConsentState::NotSet), of(ConsentState::Granted), of(ConsentState::Denied));
+                (of(NotSet), of(Granted), of(Denied));
             assert_eq!(found, expected, "as of {at}");
         }
         assert_eq!(summary.contacts, states[0].1.len() as i64);

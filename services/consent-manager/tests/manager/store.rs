@@ -89,7 +89,7 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
     let across = ["due_work", "erased_streams", "key_holders", "uncounted_ledgers", "unsigned_ledgers"];
-    assert_row_security(&db, &across, &["master_keys", "task_leases"]).await;
+    assert_row_security(&db, &across, &["erasure_checks", "master_keys", "task_leases"]).await;
     let (ours, theirs) = (some_scope(), some_scope());
     for scope in [ours, theirs] {
         db.write(scope, move |mut tx| async move {
