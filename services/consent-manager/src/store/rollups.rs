@@ -152,14 +152,14 @@ pub async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<(Channel, i64)>, Sto
 
 /// What was counted in each piece, as recorded, in the order of the pieces.
 pub async fn counted(tx: &mut Tx, pieces: &[Piece]) -> Result<ByChannel<Vec<Counts>>, StoreError> {
-    // Piece by piece, by the key, as in `consents::of`.
+    // Piece by piece, by the key, as in `consents::of`. On SQLite a cross join keeps its order.
     let sql = tx.dialect(
         concat!(
             "SELECT batch.piece, r.channel, ",
             sums!("r."),
-            " FROM {rows} JOIN rollups r
-               ON r.business_id = $1 AND r.series = batch.series
-                  AND r.unit >= batch.since AND r.unit < batch.beyond
+            " FROM {rows} CROSS JOIN rollups r
+             WHERE r.business_id = $1 AND r.series = batch.series
+               AND r.unit >= batch.since AND r.unit < batch.beyond
              GROUP BY batch.piece, r.channel"
         ),
         concat!(
@@ -210,10 +210,10 @@ pub async fn by_value(
         concat!(
             "SELECT CASE batch.series WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value,
                     r.channel, ", sums!("batch.sign * r."),
-            " FROM {rows} JOIN rollups r
-               ON r.business_id = $1 AND r.series = batch.series
-                  AND r.unit >= batch.since AND r.unit < batch.beyond
-             WHERE r.value <> '' GROUP BY 1, 2"
+            " FROM {rows} CROSS JOIN rollups r
+             WHERE r.business_id = $1 AND r.series = batch.series
+               AND r.unit >= batch.since AND r.unit < batch.beyond
+               AND r.value <> '' GROUP BY 1, 2"
         ),
         concat!(
             "SELECT CASE batch.series WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value,
@@ -257,9 +257,9 @@ pub async fn due_in(
     let found = tx
         .scoped(
             "SELECT batch.bucket, c.channel, COUNT(*)
-             FROM {rows} JOIN consents c
-               ON c.business_id = $1 AND c.state = 2 AND c.expires_at <= $2
-                  AND c.expires_at >= batch.since AND c.expires_at < batch.beyond
+             FROM {rows} CROSS JOIN consents c
+             WHERE c.business_id = $1 AND c.state = 2 AND c.expires_at <= $2
+               AND c.expires_at >= batch.since AND c.expires_at < batch.beyond
              GROUP BY batch.bucket, c.channel",
         )
         .bind(now.as_microsecond())
