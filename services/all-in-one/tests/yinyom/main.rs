@@ -4,6 +4,7 @@
 
 mod export;
 mod import;
+mod keys;
 mod ledger;
 mod program;
 mod receipt;
