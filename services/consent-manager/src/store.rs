@@ -32,6 +32,9 @@ pub enum StoreError {
     Unreadable(&'static str),
     #[error("a row of the ledger cannot be read: {0}")]
     UnknownCode(#[from] UnknownCode),
+    /// The database may have come back from a backup of before an erasure.
+    #[error("the directory has not said yet that no erasure is missing")]
+    Unconfirmed,
     /// Its master key cannot be reached, or is not the one that wrapped it.
     #[error("a contact's key cannot be had: {0}")]
     Key(#[from] WrapError),
@@ -42,6 +45,7 @@ impl Fault for StoreError {
         match self {
             Self::Db(error) => error.code(),
             Self::Key(error) => error.code(),
+            Self::Unconfirmed => Code::Unavailable,
             _ => Code::Internal,
         }
     }
@@ -50,6 +54,7 @@ impl Fault for StoreError {
         match self {
             Self::Db(error) => error.reason(),
             Self::Key(error) => error.reason(),
+            Self::Unconfirmed => "ERASURES_UNCONFIRMED",
             _ => "INTERNAL",
         }
     }
@@ -58,6 +63,10 @@ impl Fault for StoreError {
         match self {
             Self::Db(error) => error.text(),
             Self::Key(error) => error.text(),
+            Self::Unconfirmed => Text::new(
+                "Evidence cannot be shown until it is certain that no erased person is in it. Please try again shortly.",
+                "ยังแสดงหลักฐานไม่ได้จนกว่าจะแน่ใจว่าไม่มีข้อมูลของผู้ที่ถูกลบแล้ว กรุณาลองใหม่ในอีกสักครู่",
+            ),
             _ => Text::new("Something went wrong on our side.", "เกิดข้อผิดพลาดภายในระบบ"),
         }
     }
@@ -66,6 +75,7 @@ impl Fault for StoreError {
         match self {
             Self::Db(error) => error.retry_after(),
             Self::Key(error) => error.retry_after(),
+            Self::Unconfirmed => Some(std::time::Duration::from_secs(2)),
             _ => None,
         }
     }
