@@ -79,6 +79,7 @@ impl<'a> About<'a> {
                 Some(Value::Bool(self.text != "ก"))
             }
             Kind::Int64 if field.name() == "seq" => Some(Value::I64(1)),
+            Kind::Int32 if field.name() == "days_after_erasure" => Some(Value::I32(400)),
             _ => None,
         }
     }
@@ -91,6 +92,17 @@ impl<'a> About<'a> {
             | ("Lead" | "ImportRow", "account") => return None,
             ("Business", "name") => &things.business,
             ("ConsentSettings", "name") => return Some(settings(things)),
+            ("Retention" | "GetRetentionRequest", "name") => {
+                return Some(format!("{}/retention", things.business));
+            }
+            // One that is not there.
+            ("ReleaseLegalHoldRequest", "name") => {
+                return Some(format!("{}/legalHolds/{}", things.business, uuid::Uuid::nil()));
+            }
+            ("SetLegalHoldRequest", "reason") => return Some(self.text.to_owned()),
+            ("SetLegalHoldRequest" | "RecordRefusedRequestRequest", "request_id") => {
+                return Some(uuid::Uuid::now_v7().to_string());
+            }
             ("Contact", "name") | (_, "contact" | "contacts" | "primary_contact") => {
                 &things.contact
             }
@@ -129,6 +141,7 @@ impl<'a> About<'a> {
         }
         Some(match field.name() {
             "role" | "state" | "to_state" => 3,
+            "kind" | "reason" => 1,
             "plan" => 5,
             "channel" | "channels" | "granularity" | "from_state" | "cause" | "privilege"
             | "field" => 1,

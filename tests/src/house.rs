@@ -37,7 +37,8 @@ const CALLERS: &str = r#"{
     "services": [
         {"name": "contact-directory", "businesses": "*", "rpcs": [
             "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
-            "/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
+            "/yinyom.manager.v1.AuditService/RecordAuditEvents",
+            "/yinyom.manager.v1.RetentionService/ListErasures"]},
         {"name": "consent-settings", "businesses": "*", "rpcs": [
             "/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
         {"name": "consent-manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
@@ -60,6 +61,8 @@ pub struct Plan {
     pub settings: usize,
     pub directories: usize,
     pub managers: usize,
+    /// Whether services that start hold their databases against each other, as they do in production.
+    pub checked: bool,
 }
 
 impl Plan {
@@ -73,6 +76,7 @@ impl Plan {
             settings: 1,
             directories: 1,
             managers: 1,
+            checked: false,
         }
     }
 
@@ -131,6 +135,7 @@ impl House {
         let parts = |of: usize| Parts {
             database: databases[of].config().clone(),
             masters: plan.masters[of].clone(),
+            checked: plan.checked,
             authenticator: tokens.authenticator(CALLERS),
             clock: Arc::clone(&plan.clock),
         };
@@ -211,6 +216,7 @@ impl Drop for House {
 struct Parts {
     database: DbConfig,
     masters: MasterKeys,
+    checked: bool,
     authenticator: Arc<Authenticator>,
     clock: SharedClock,
 }
@@ -254,7 +260,10 @@ fn managers(parts: Parts, (source, settings): (TokenSource, String)) -> Arc<Serv
                 server: ServerConfig::unhurried(),
                 clock: parts.clock,
             });
-            let app = app.await.expect("the manager opens");
+            let mut app = app.await.expect("the manager opens");
+            if parts.checked {
+                app = app.unconfirmed().await.expect("a database");
+            }
             let _ = start.up.send(Some(policies));
             app.serve(start.listener, start.stop).await.expect("the manager serves");
         }
@@ -279,7 +288,10 @@ fn directories(parts: Parts, source: TokenSource, settings: String, manager: Str
                 lookups: contact_directory::commands::LookupRate::UNLIMITED,
                 clock: parts.clock,
             });
-            let app = app.await.expect("the directory opens");
+            let mut app = app.await.expect("the directory opens");
+            if parts.checked {
+                app = app.caught_up().await;
+            }
             let _ = start.up.send(Some(policies));
             app.serve(start.listener, start.stop).await.expect("the directory serves");
         }

@@ -140,7 +140,8 @@ async fn person(business: &TestBusiness) -> dir::Contact {
 
 async fn erase(house: &House, business: &TestBusiness, contact: &str) -> Result<(), Status> {
     let wire = InterceptedService::new(house.directory.clone(), business.officer.bearer.clone());
-    let request = dir::EraseSubjectRequest { contact: contact.to_owned(), request_id: String::new() };
+    let request =
+        dir::EraseSubjectRequest { contact: contact.to_owned(), request_id: String::new() };
     SubjectServiceClient::new(wire).erase_subject(request).await.map(drop)
 }
 
@@ -148,7 +149,8 @@ async fn history(
     business: &TestBusiness,
     contact: &str,
 ) -> Result<man::GetContactHistoryResponse, Status> {
-    let request = man::GetContactHistoryRequest { contact: contact.to_owned(), ..Default::default() };
+    let request =
+        man::GetContactHistoryRequest { contact: contact.to_owned(), ..Default::default() };
     let answer = business.owner.ledger.clone().get_contact_history(request).await?;
     Ok(answer.into_inner())
 }

@@ -200,7 +200,7 @@ async fn an_operator_sees_no_customers(house: &House, own: &Things) {
 async fn what_was_asked_is_there(house: &House, owner: &Bearer, things: &Things) {
     // Things are used up on the way: first what leaves them, then what does not.
     let rank = |method: &MethodDescriptor| {
-        let verbs = ["Remove", "Convert", "Delete", "Transfer"];
+        let verbs = ["Remove", "Convert", "Delete", "Transfer", "Erase"];
         verbs.iter().position(|verb| method.name().starts_with(verb)).map_or(0, |at| at + 1)
     };
     let mut methods: Vec<_> = of_a_business().collect();
@@ -211,6 +211,7 @@ async fn what_was_asked_is_there(house: &House, owner: &Bearer, things: &Things)
         ("RecordConsentChanges", "RPC_NOT_ALLOWED"),
         // By `CreateLead`.
         ("DeleteContact", "PRIMARY_CONTACT"),
+        ("ReleaseLegalHold", "NOT_FOUND"),
         // By `DeleteMember`.
         ("TransferOwnership", "INVALID_INPUT"),
     ];

@@ -26,6 +26,7 @@ pub fn table() -> Result<CallerTable, CallerTableError> {
     const POLICY: &str = "/yinyom.settings.v1.PolicyService/*";
     const RECORD: &str = "/yinyom.manager.v1.LedgerService/RecordConsentChanges";
     const AUDIT: &str = "/yinyom.manager.v1.AuditService/RecordAuditEvents";
+    const ERASURES: &str = "/yinyom.manager.v1.RetentionService/ListErasures";
     const CONTACTS: [&str; 5] = [
         "/yinyom.directory.v1.ContactService/*",
         "/yinyom.directory.v1.LeadService/*",
@@ -35,7 +36,7 @@ pub fn table() -> Result<CallerTable, CallerTableError> {
     ];
     let services = vec![
         entry(SETTINGS, &[AUDIT], &[]),
-        entry(DIRECTORY, &[POLICY, RECORD, AUDIT], &[]),
+        entry(DIRECTORY, &[POLICY, RECORD, AUDIT, ERASURES], &[]),
         entry(MANAGER, &[POLICY], &[]),
         entry(CAMPAIGNS, &CONTACTS, &[ServiceScope::AddressesRead]),
         entry(HELPDESK, &CONTACTS, &[]),

@@ -148,11 +148,22 @@ impl Services {
             clock: SharedClock::clone(clock),
         });
         let (settings, directory, manager) = tokio::join!(settings, directory, manager);
-        let (settings, directory, manager) = (settings?, directory?, manager?);
+        let (settings, directory) = (settings?, directory?);
+        let manager = manager?.unconfirmed().await?;
         let ended = CancellationToken::new();
         let run = |service, serve: Serve| Running::start(service, serve, &ended);
         let running = [
-            run("contact-directory", Box::new(|s| Box::pin(directory.serve(on_directory, s)))),
+            run(
+                "contact-directory",
+                Box::new(|s| {
+                    Box::pin(async move {
+                        match s.run_until_cancelled(directory.caught_up()).await {
+                            Some(directory) => directory.serve(on_directory, s.clone()).await,
+                            None => Ok(()),
+                        }
+                    })
+                }),
+            ),
             run("consent-manager", Box::new(|s| Box::pin(manager.serve(on_manager, s)))),
             run("consent-settings", Box::new(|s| Box::pin(settings.serve(on_settings, s)))),
         ];

@@ -22,7 +22,8 @@ use yinyom_proto::manager::v1::watch_service_server::WatchServiceServer;
 use yinyom_rpc::{Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::api::Api;
-use crate::commands::{ERASURES, Manager, count_earlier, destroy_due, sign_earlier};
+use crate::commands::{ERASURES, Manager, confirm, count_earlier, destroy_due, sign_earlier};
+use crate::store::StoreError;
 use crate::{ACCESS, Feeds, Notary};
 
 /// The schema's history.
@@ -62,6 +63,8 @@ pub enum StartError {
     Masters(#[from] KeysError),
     #[error("the keys of consent-manager cannot be had")]
     Keys(#[from] WrapError),
+    #[error("the database of consent-manager cannot be written")]
+    Store(#[from] StoreError),
 }
 
 /// A replica, ready to listen.
@@ -101,6 +104,13 @@ impl App {
                 .add_service(with_message_limits!(retention, sized))
                 .add_service(with_message_limits!(WatchServiceServer::from_arc(api), sized));
         Ok(Self { manager, sign_earlier: parts.sign_earlier, server })
+    }
+
+    /// Opens no evidence until the directory has said that no erasure is missing: the database may have come back from a
+    /// backup.
+    pub async fn unconfirmed(self) -> Result<Self, StartError> {
+        confirm(&self.manager, false).await?;
+        Ok(self)
     }
 
     /// What the use cases work with, for who calls them without a network in between.

@@ -37,7 +37,7 @@ use crate::store::StoreError;
 
 pub use audit::{audited, record_audit};
 pub(crate) use erasures::ERASURES;
-pub use erasures::{destroy_due, erasures, erasures_across};
+pub use erasures::{confirm, destroy_due, erasures, erasures_across};
 pub use export::TableExport;
 pub use history::{History, history};
 pub use lists::{Consents, changes, consents};

@@ -78,7 +78,8 @@ impl Config {
             transport.admit(self.listen)?;
             let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
             let (incoming, address) = transport.listen(self.listen).await?;
-            let opening = stand_by(incoming, Box::pin(App::open(parts)));
+            let opening = async move { App::open(parts).await?.unconfirmed().await };
+            let opening = stand_by(incoming, Box::pin(opening));
             let Some((incoming, app)) = stop.run_until_cancelled(opening).await else {
                 return Ok(());
             };

@@ -25,6 +25,7 @@ use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig, with_me
 
 use crate::ACCESS;
 use crate::api::Api;
+use crate::commands::catch_up::CatchUp;
 use crate::commands::expiries::Expiries;
 use crate::commands::{Directory, LookupRate, Relays};
 use crate::sink::Ledger;
@@ -74,6 +75,7 @@ pub struct App {
     expiries: Expiries,
     server: Server,
     db: Db,
+    catch_up: CatchUp,
 }
 
 impl App {
@@ -91,6 +93,8 @@ impl App {
         // Reveals are in no hurry, and one of them may be of a thousand contacts.
         let config = RelayConfig { batch: 100, live: 2, catch_up: 1, ..RelayConfig::default() };
         let audit = Relay::of(OUTBOX, db.clone(), audit, SharedClock::clone(&clock), config);
+        let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
+        let catch_up = CatchUp::new(db_of, clock_of, parts.manager.clone());
         let sink = Ledger::new(parts.manager, keys.clone(), db.clone(), SharedClock::clone(&clock));
         let config = RelayConfig::default();
         let relay = Relay::new(db.clone(), sink, SharedClock::clone(&clock), config);
@@ -101,7 +105,14 @@ impl App {
             .with_lookup_rate(parts.lookups);
         let expiries = Expiries::new(directory.clone());
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
-        Ok(Self { policies, clock, relay, audit, expiries, server, db })
+        Ok(Self { policies, clock, relay, audit, expiries, server, db, catch_up })
+    }
+
+    /// Waits until this database and the ledger know of the same erasures: one that came back from a backup must not serve
+    /// whom it had erased. Waits for the manager, for ever.
+    pub async fn caught_up(self) -> Self {
+        self.catch_up.first().await;
+        self
     }
 
     /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes the
@@ -119,6 +130,7 @@ impl App {
         let expiries = tokio::spawn(self.expiries.run(after.clone()));
         let served = tokio::select! {
             served = self.server.serve(incoming, stop) => served,
+            () = self.catch_up.keep() => Ok(()),
             () = keep_tidy(&self.db, &self.clock) => Ok(()),
         };
         // The last calls have been answered by now; what they committed still goes out, or waits on disk.

@@ -5,6 +5,7 @@
 //! caller (TRAPS 5).
 
 pub mod accounts;
+pub mod catch_up;
 pub mod check;
 pub mod consents;
 pub mod contacts;

@@ -11,7 +11,7 @@ use yinyom_process::{
 };
 use yinyom_rpc::stand_by;
 
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, StartError};
 use crate::commands::LookupRate;
 
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
@@ -32,6 +32,11 @@ pub struct Config {
     /// Where consent-manager serves: `https://host:port`; `http://…` on loopback
     #[arg(long, env = "YINYOM_MANAGER_ENDPOINT")]
     pub manager_endpoint: String,
+
+    /// Serve without having asked the manager which erasures it knows: whom a database from a backup has again is then seen
+    /// again, until the manager answers
+    #[arg(long, env = "YINYOM_SKIP_ERASURE_CHECK", value_parser = clap::builder::FalseyValueParser::new())]
+    pub skip_erasure_check: bool,
 
     #[command(flatten)]
     pub tokens: TokenArgs,
@@ -83,7 +88,15 @@ impl Config {
             transport.admit(self.listen)?;
             let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
             let (incoming, address) = transport.listen(self.listen).await?;
-            let opening = stand_by(incoming, Box::pin(App::open(parts)));
+            let skip = self.skip_erasure_check;
+            if skip {
+                tracing::warn!("which erasures the ledger knows is not asked before serving");
+            }
+            let opening = async move {
+                let app = App::open(parts).await?;
+                Ok::<_, StartError>(if skip { app } else { app.caught_up().await })
+            };
+            let opening = stand_by(incoming, Box::pin(opening));
             let Some((incoming, app)) = stop.run_until_cancelled(opening).await else {
                 return Ok(());
             };

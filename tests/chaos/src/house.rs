@@ -29,7 +29,8 @@ const CALLERS: &str = r#"{
     "services": [
         {"name": "directory", "businesses": "*", "rpcs": [
             "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
-            "/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
+            "/yinyom.manager.v1.AuditService/RecordAuditEvents",
+            "/yinyom.manager.v1.RetentionService/ListErasures"]},
         {"name": "settings", "businesses": "*", "rpcs": ["/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
         {"name": "manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
         {"name": "dashboard", "businesses": "*", "rpcs": ["*"]}

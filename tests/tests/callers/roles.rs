@@ -119,12 +119,13 @@ fn listed_for(name: &str, rpc: &str) -> bool {
         "/yinyom.settings.v1.PolicyService/",
         "/yinyom.manager.v1.AuditService/Record",
         "/yinyom.manager.v1.LedgerService/Record",
+        "/yinyom.manager.v1.RetentionService/ListErasures",
     ];
     name != "contact-directory" || own.iter().any(|prefix| rpc.starts_with(prefix))
 }
 
 fn uses_up(method: &MethodDescriptor) -> bool {
-    ["Remove", "Convert", "Delete", "Transfer"].iter().any(|verb| method.name().starts_with(verb))
+    ["Remove", "Convert", "Delete", "Transfer", "Erase"].iter().any(|verb| method.name().starts_with(verb))
 }
 
 async fn ask(

@@ -126,6 +126,8 @@ fn everything_was_asked(counts: &Counts) {
     // Whoever does not see addresses may not use what rests on them, and the outbox is for owner and admin.
     let refused = [
         "BatchCheckConsent",
+        // Open to services.
+        "EraseSubject",
         "GetOutboxStatus",
         "GetSharedAddressSummary",
         "ImportContacts",

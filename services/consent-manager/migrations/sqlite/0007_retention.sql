@@ -28,6 +28,13 @@ ALTER TABLE ledger ADD COLUMN evidence_erasure BLOB;
 -- no record has that has one, and the rest is NULL.
 ALTER TABLE ledger ADD COLUMN erasure BLOB;
 
+-- Whether the directory has said, since a replica last started, that there is no erasure that is missing here: one row, or
+-- none, which is yes.
+CREATE TABLE erasure_checks (
+    id INTEGER NOT NULL PRIMARY KEY,
+    confirmed BOOLEAN NOT NULL
+);
+
 -- How long content is kept after an erasure. The last one holds; none is ever changed.
 CREATE TABLE retentions (
     business_id BLOB NOT NULL,

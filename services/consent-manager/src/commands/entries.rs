@@ -9,7 +9,7 @@ use yinyom_kernel::{ContactId, PageSize};
 use yinyom_privacy::{DataKey, MasterKeys};
 
 use crate::domain::{Entry, Evidence, Page, Recorded};
-use crate::store::{StoreError, subjects};
+use crate::store::{StoreError, erasures, subjects};
 
 /// The most evidence that one page carries, so that the answer stays below what a client takes.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -41,7 +41,12 @@ pub(super) async fn open_all(
     contacts.dedup();
     let keys = match contacts.as_slice() {
         [] => HashMap::new(),
-        contacts => subjects::open(tx, masters, contacts).await?,
+        contacts => {
+            if !erasures::is_confirmed(tx).await? {
+                return Err(StoreError::Unconfirmed);
+            }
+            subjects::open(tx, masters, contacts).await?
+        }
     };
     Ok(items
         .into_iter()

@@ -130,6 +130,8 @@ pub async fn destroy_due(manager: &Manager) -> Result<(), StoreError> {
         if !moved {
             return Ok(());
         }
+        // What was destroyed is overwritten in a file; its journal still has it until it is written back.
+        manager.db.write_back_journal().await?;
     }
 }
 
@@ -185,6 +187,15 @@ async fn step(manager: &Manager, scope: Scope) -> Result<Step, StoreError> {
     unit.await
 }
 
+/// Notes whether an erasure may be missing in this database. While one may be, no evidence is opened.
+pub async fn confirm(manager: &Manager, confirmed: bool) -> Result<(), StoreError> {
+    let unit = manager.db.write_unscoped(move |mut tx| async move {
+        store::confirm(&mut tx, confirmed).await?;
+        tx.done::<_, StoreError>(())
+    });
+    unit.await
+}
+
 /// Erased contacts of a business by id, after that one, and how many there are.
 pub async fn erasures(
     manager: &Manager,
@@ -217,13 +228,17 @@ pub async fn erasures_across(
     let after = after.map(|(business, contact)| (business.uuid(), contact.uuid()));
     let found = store::across(&mut tx, after, size).await?;
     let all = store::count_across(&mut tx).await?;
+    let (was, is) = (store::is_confirmed(&mut tx).await?, known <= all);
     drop(tx);
-    if known > all {
+    if !is {
         tracing::error!(
             known,
             all,
             "erasures are missing: was the database restored from a backup?"
         );
+    }
+    if was != is {
+        confirm(manager, is).await?;
     }
     let found = found.into_iter().map(|(business, told)| (business.into(), told)).collect();
     Ok((Page::cut(found, size), all))

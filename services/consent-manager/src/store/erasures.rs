@@ -361,6 +361,24 @@ pub async fn across(
         .collect())
 }
 
+/// Whether no erasure is missing here, as far as is known.
+pub async fn is_confirmed(tx: &mut Tx) -> Result<bool, StoreError> {
+    let confirmed = tx.query("SELECT confirmed FROM erasure_checks WHERE id = 1").scalar_optional();
+    Ok(confirmed.await?.unwrap_or(true))
+}
+
+/// Notes whether an erasure may be missing here.
+pub async fn confirm(tx: &mut Tx, confirmed: bool) -> Result<(), StoreError> {
+    tx.query(
+        "INSERT INTO erasure_checks (id, confirmed) VALUES (1, $1)
+         ON CONFLICT (id) DO UPDATE SET confirmed = excluded.confirmed",
+    )
+    .bind(confirmed)
+    .execute()
+    .await?;
+    Ok(())
+}
+
 /// How many contacts are erased. Read across businesses.
 pub async fn count_across(tx: &mut Tx) -> Result<i64, StoreError> {
     Ok(tx.query("SELECT COUNT(*) FROM erased_streams").scalar().await?)

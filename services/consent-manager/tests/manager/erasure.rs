@@ -1,24 +1,20 @@
-//! What the ledger destroys of an erased contact, when, what holds that up, and that nothing brings it back.
+//! What the ledger destroys of an erased contact, and when, and that nothing brings it back.
 
 use std::time::Duration;
 
 use consent_manager::MIGRATIONS;
-use consent_manager::commands::destroy_due;
-use consent_manager::store::{StoreError, subjects};
+use consent_manager::commands::confirm;
+use consent_manager::store::StoreError;
 use prost_types::Timestamp;
 use tonic::{Code, Status};
 use uuid::Uuid;
-use yinyom_consent::{Cause, ConsentChange};
-use yinyom_db::Record;
-use yinyom_kernel::Scope;
+use yinyom_consent::Cause;
 use yinyom_proto::manager::v1 as pb;
 use yinyom_testkit::{TestDb, both_databases};
-use yinyom_transparency::{Audit, Checkpoint, PublicKeys, What};
+use yinyom_transparency::What;
 
+use crate::support::erasures::*;
 use crate::support::*;
-
-const NOTE: &str = "spoke with khun Somchai at the fair";
-const YEAR: Duration = Duration::from_hours(24 * 365);
 
 both_databases!(MIGRATIONS =>
     an_erasure_destroys_the_key_at_once_and_the_evidence_next,
@@ -28,131 +24,14 @@ both_databases!(MIGRATIONS =>
     a_list_of_what_is_left_goes_on_past_what_is_gone,
     nothing_that_comes_late_brings_a_key_back,
     two_relays_at_once_leave_no_key,
-    a_hold_puts_off_what_its_release_does,
-    a_hold_on_the_business_holds_everybody,
-    a_hold_and_an_erasure_at_the_same_time,
-    a_hold_keeps_content_too,
     a_shorter_period_ends_what_waits,
     what_fails_in_one_business_holds_up_no_other,
     only_a_service_for_all_lists_across_businesses,
+    no_evidence_is_opened_before_the_directory_misses_no_erasure,
 );
-
-fn scope(world: &World) -> Scope {
-    #[expect(clippy::disallowed_methods, reason = "the test looks into the store of its business")]
-    Scope::assume(world.business)
-}
-
-async fn rows<R: Record>(world: &World, sql: &'static str) -> Vec<R> {
-    world.db.read(scope(world)).await.unwrap().scoped(sql).fetch_all().await.unwrap()
-}
-
-async fn count(world: &World, sql: &'static str) -> i64 {
-    world.db.read(scope(world)).await.unwrap().scoped(sql).scalar().await.unwrap()
-}
-
-const KEYS: &str = "SELECT COUNT(*) FROM subjects WHERE business_id = $1";
-const SEALED: &str =
-    "SELECT COUNT(*) FROM ledger WHERE business_id = $1 AND sealed_evidence IS NOT NULL";
-const CONTENT: &str = "SELECT COUNT(*) FROM ledger WHERE business_id = $1 AND cause > 0";
-/// What is left, whatever it is, of the content of a record.
-const REST: &str = "SELECT COUNT(*) FROM ledger WHERE business_id = $1 AND cause = 0 AND (
-    recorded_at <> 0 OR surface <> 0 OR actor_kind <> 0 OR actor_id IS NOT NULL OR actor_name IS NOT NULL
-    OR actor_role IS NOT NULL OR method IS NOT NULL OR notice_version IS NOT NULL
-    OR claimed_at IS NOT NULL OR evidence_commitment IS NOT NULL OR sealed_evidence IS NOT NULL
-    OR parent_kind IS NOT NULL OR parent_id IS NOT NULL OR phone_changed OR email_changed
-    OR phone_from IS NOT NULL OR phone_to IS NOT NULL OR email_from IS NOT NULL OR email_to IS NOT NULL
-    OR phone_expires_at IS NOT NULL OR email_expires_at IS NOT NULL)";
 
 fn start() -> i64 {
     START.parse::<jiff::Timestamp>().unwrap().as_second()
-}
-
-/// Destroys what is due now, as the service does by itself sooner or later.
-async fn destroy(world: &World) {
-    destroy_due(&world.manager).await.unwrap();
-}
-
-/// A contact of whom something was noted, twice.
-async fn noted(world: &World) -> Contact {
-    let mut contact = Contact::new(world.business);
-    let first = contact.phone_with_note(world.now(), Granted, NOTE);
-    let second = contact.phone_with_note(world.now(), Denied, NOTE);
-    world.take(vec![first, second]).await;
-    contact
-}
-
-async fn erase(world: &World, contact: &mut Contact) {
-    world.take(vec![contact.gone(world.now(), Cause::Erased)]).await;
-}
-
-async fn erasures(world: &World) -> Vec<pb::Erasure> {
-    let request = pb::ListErasuresRequest { parent: world.parent(), ..Default::default() };
-    let mut client = world.retention(world.members.officer);
-    client.list_erasures(request).await.unwrap().into_inner().erasures
-}
-
-async fn hold(world: &World, contact: Option<&Contact>) -> pb::LegalHold {
-    let request = pb::SetLegalHoldRequest {
-        parent: world.parent(),
-        contact: contact.map(Contact::name).unwrap_or_default(),
-        reason: "คดีหมายเลขดำที่ พ 123/2569".to_owned(),
-        request_id: Uuid::now_v7().to_string(),
-    };
-    let mut client = world.retention(world.members.officer);
-    client.set_legal_hold(request).await.unwrap().into_inner().legal_hold.unwrap()
-}
-
-async fn release(world: &World, hold: &pb::LegalHold) {
-    let request = pb::ReleaseLegalHoldRequest { name: hold.name.clone() };
-    let mut client = world.retention(world.members.admin);
-    client.release_legal_hold(request).await.unwrap();
-}
-
-async fn keep_for(world: &World, days: i32) {
-    let name = format!("{}/retention", world.parent());
-    let retention =
-        Some(pb::Retention { name, days_after_erasure: days, ..pb::Retention::default() });
-    let mut client = world.retention(world.members.owner);
-    client.update_retention(pb::UpdateRetentionRequest { retention }).await.unwrap();
-}
-
-/// Everything that can be exported, and what an audit with a checkpoint of all of it says.
-async fn audit(world: &World) -> (Vec<pb::LedgerRecord>, Vec<What>, u64) {
-    let request = pb::GetCheckpointRequest { parent: world.parent() };
-    let head = world.proofs().get_checkpoint(request).await.unwrap().into_inner();
-    let request = pb::ExportLedgerRequest { parent: world.parent(), ..Default::default() };
-    let mut stream = world.proofs().export_ledger(request).await.unwrap().into_inner();
-    let mut records = Vec::new();
-    while let Some(some) = stream.message().await.unwrap() {
-        records.extend(some.records);
-    }
-    let mut keys = world.notary.keys().copied();
-    let keys = PublicKeys::one(keys.next().unwrap());
-    let kept = Checkpoint::open(&head.checkpoint, &keys).unwrap();
-    let mut audit = Audit::new(&kept, &[], keys, ConsentChange::name_of).unwrap();
-    let mut found = Vec::new();
-    for record in &records {
-        found.extend(audit.record(Some(&as_exported(record))));
-    }
-    let (rest, outcome) = audit.finish();
-    found.extend(rest);
-    (records, found.into_iter().map(|finding| finding.what).collect(), outcome.erased)
-}
-
-fn as_exported(record: &pb::LedgerRecord) -> yinyom_transparency::Record {
-    let contact = record.contact.rsplit('/').next().unwrap();
-    let at: Timestamp = record.ingest_time.unwrap();
-    yinyom_transparency::Record {
-        index: u64::try_from(record.ledger_index).unwrap(),
-        contact: contact.parse().unwrap(),
-        seq: record.seq,
-        ingested_at: at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000,
-        leaf_hash: record.leaf_hash.clone(),
-        content: record.content.clone(),
-        evidence_hash: record.evidence_hash.clone(),
-        signature: record.signature.clone(),
-        erasure: record.erasure.clone(),
-    }
 }
 
 async fn an_erasure_destroys_the_key_at_once_and_the_evidence_next(db: TestDb) {
@@ -217,10 +96,10 @@ async fn content_goes_after_the_period_and_the_tree_stays(db: TestDb) {
         ..Default::default()
     };
     let proven = world.proofs().get_inclusion_proof(proof.clone()).await.unwrap().into_inner();
-    world.clock.advance(YEAR - Duration::from_micros(1));
+    pass(&world, YEAR - Duration::from_micros(1)).await;
     destroy(&world).await;
     assert_eq!(count(&world, CONTENT).await, 5, "not a moment too soon");
-    world.clock.advance(Duration::from_micros(1));
+    pass(&world, Duration::from_micros(1)).await;
     destroy(&world).await;
     assert_eq!(count(&world, CONTENT).await, 2, "the other's");
     assert_eq!(count(&world, REST).await, 0);
@@ -256,7 +135,7 @@ async fn counts_and_proofs_stay_what_they_were(db: TestDb) {
         world.reports().get_consent_trend(request).await.unwrap().into_inner()
     };
     let before = (world.summary().await, trend().await);
-    world.clock.advance(YEAR);
+    pass(&world, YEAR).await;
     destroy(&world).await;
     assert_eq!(count(&world, CONTENT).await, 2);
     assert_eq!((world.summary().await, trend().await), before);
@@ -274,7 +153,7 @@ async fn a_list_of_what_is_left_goes_on_past_what_is_gone(db: TestDb) {
     for contact in &mut gone {
         erase(&world, contact).await;
     }
-    world.clock.advance(YEAR);
+    pass(&world, YEAR).await;
     destroy(&world).await;
     let mut request = pb::ListConsentChangesRequest {
         parent: world.parent(),
@@ -285,7 +164,8 @@ async fn a_list_of_what_is_left_goes_on_past_what_is_gone(db: TestDb) {
     let mut ledger = world.ledger(world.members.officer);
     loop {
         let page = ledger.list_consent_changes(request.clone()).await.unwrap().into_inner();
-        indexes.extend(page.entries.iter().map(|entry| (entry.contact.clone(), entry.ledger_index)));
+        indexes
+            .extend(page.entries.iter().map(|entry| (entry.contact.clone(), entry.ledger_index)));
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
             break;
@@ -368,103 +248,11 @@ async fn two_relays_at_once_leave_no_key(db: TestDb) {
     assert_eq!(count(&world, SEALED).await, 0);
 }
 
-async fn a_hold_puts_off_what_its_release_does(db: TestDb) {
-    let world = World::new(db).await;
-    let (mut held, mut free) = (noted(&world).await, noted(&world).await);
-    let first = hold(&world, Some(&held)).await;
-    let second = hold(&world, Some(&held)).await;
-    erase(&world, &mut held).await;
-    erase(&world, &mut free).await;
-    destroy(&world).await;
-    assert_eq!((count(&world, KEYS).await, count(&world, SEALED).await), (1, 2));
-    let of = |listed: &[pb::Erasure], contact: &Contact| {
-        let of = listed.iter().find(|erasure| erasure.contact == contact.name()).unwrap();
-        (of.held, of.evidence_destroy_time.is_some())
-    };
-    let listed = erasures(&world).await;
-    assert_eq!((of(&listed, &held), of(&listed, &free)), ((true, false), (false, true)));
-    let shown = world.history(&held).await.entries.remove(1).evidence.unwrap();
-    assert_eq!(shown.note, NOTE, "a court may ask for it");
-    // It is on record that the erasure is put off, and why.
-    let request = pb::ListRefusedRequestsRequest { parent: world.parent(), ..Default::default() };
-    let mut client = world.retention(world.members.officer);
-    let refused = client.list_refused_requests(request).await.unwrap().into_inner();
-    let [refused] = &refused.refused_requests[..] else { panic!("{refused:?}") };
-    assert_eq!(refused.contact, held.name());
-    assert_eq!(refused.kind(), pb::SubjectRequestKind::Erasure);
-    assert_eq!(refused.reason(), pb::RefusedRequestReason::LegalClaim);
-    assert_eq!(refused.actor, "services/consent-manager");
-
-    release(&world, &first).await;
-    destroy(&world).await;
-    assert_eq!(count(&world, KEYS).await, 1, "the second one holds it");
-    release(&world, &second).await;
-    release(&world, &second).await;
-    destroy(&world).await;
-    assert_eq!((count(&world, KEYS).await, count(&world, SEALED).await), (0, 0));
-    let (_, found, _) = audit(&world).await;
-    assert_eq!(found, []);
-}
-
-async fn a_hold_on_the_business_holds_everybody(db: TestDb) {
-    let world = World::new(db).await;
-    let mut contact = noted(&world).await;
-    let whole = hold(&world, None).await;
-    erase(&world, &mut contact).await;
-    destroy(&world).await;
-    assert_eq!(count(&world, KEYS).await, 1);
-    release(&world, &whole).await;
-    destroy(&world).await;
-    assert_eq!(count(&world, KEYS).await, 0);
-}
-
-async fn a_hold_and_an_erasure_at_the_same_time(db: TestDb) {
-    let world = World::new(db).await;
-    for _ in 0..10 {
-        let contact = noted(&world).await;
-        let mut erased = contact.clone();
-        let (set, ()) = tokio::join!(hold(&world, Some(&contact)), erase(&world, &mut erased));
-        let listed = erasures(&world).await;
-        let of = listed.iter().find(|erasure| erasure.contact == contact.name()).unwrap();
-        let key = subject(&world, &contact).await;
-        // A hold that was set first keeps it. One that came too late holds nothing, and nothing comes back.
-        assert!(of.held, "{of:?}");
-        if key {
-            destroy(&world).await;
-            assert!(subject(&world, &contact).await, "what was held when it was set stays");
-        }
-        release(&world, &set).await;
-        destroy(&world).await;
-        assert!(!subject(&world, &contact).await);
-    }
-}
-
-async fn subject(world: &World, contact: &Contact) -> bool {
-    let mut tx = world.db.read(scope(world)).await.unwrap();
-    let keys = subjects::open(&mut tx, &world.manager.masters, &[contact.id.uuid()]).await;
-    !keys.unwrap().is_empty()
-}
-
-async fn a_hold_keeps_content_too(db: TestDb) {
-    let world = World::new(db).await;
-    let mut contact = noted(&world).await;
-    keep_for(&world, 365).await;
-    erase(&world, &mut contact).await;
-    destroy(&world).await;
-    let set = hold(&world, Some(&contact)).await;
-    world.clock.advance(YEAR);
-    destroy(&world).await;
-    assert_eq!(count(&world, CONTENT).await, 3);
-    release(&world, &set).await;
-    destroy(&world).await;
-    assert_eq!((count(&world, CONTENT).await, count(&world, REST).await), (0, 0));
-}
-
 async fn a_shorter_period_ends_what_waits(db: TestDb) {
     let world = World::new(db).await;
     let mut contact = noted(&world).await;
     erase(&world, &mut contact).await;
-    world.clock.advance(YEAR * 2);
+    pass(&world, YEAR * 2).await;
     destroy(&world).await;
     assert_eq!(count(&world, CONTENT).await, 3, "ten years, unless somebody says otherwise");
     keep_for(&world, 365 * 3).await;
@@ -506,24 +294,49 @@ async fn what_fails_in_one_business_holds_up_no_other(db: TestDb) {
     .unwrap();
     destroy(&world).await;
     assert_eq!(count(&world, SEALED).await, 0);
-    let left: Vec<(i64,)> =
-        rows(&world, "SELECT due_at FROM due_work WHERE business_id = $1").await;
-    assert!(left[0].0 > world.now().as_microsecond());
+    let due = count(&world, "SELECT due_at FROM due_work WHERE business_id = $1").await;
+    assert!(due > world.now().as_microsecond());
 }
 
 async fn only_a_service_for_all_lists_across_businesses(db: TestDb) {
     let world = World::new(db).await;
     let mut contact = noted(&world).await;
     erase(&world, &mut contact).await;
-    let request = pb::ListErasuresRequest { parent: "businesses/-".to_owned(), ..Default::default() };
+    let request =
+        pb::ListErasuresRequest { parent: "businesses/-".to_owned(), ..Default::default() };
     let mut all = world.retention_as(world.tokens.named("warehouse"));
     let answer = all.list_erasures(request.clone()).await.unwrap().into_inner();
     assert_eq!((answer.erasures[0].contact.clone(), answer.total_size), (contact.name(), 1));
-    for bearer in [
-        world.tokens.named("nothing"),
-        world.tokens.member(world.business, world.members.owner),
-    ] {
-        let refused: Status = world.retention_as(bearer).list_erasures(request.clone()).await.unwrap_err();
+    for bearer in
+        [world.tokens.named("nothing"), world.tokens.member(world.business, world.members.owner)]
+    {
+        let refused: Status =
+            world.retention_as(bearer).list_erasures(request.clone()).await.unwrap_err();
         assert_eq!(refusal(&refused), (Code::NotFound, "NOT_FOUND".to_owned()));
     }
+}
+
+async fn no_evidence_is_opened_before_the_directory_misses_no_erasure(db: TestDb) {
+    let world = World::new(db).await;
+    let (mut gone, there) = (noted(&world).await, noted(&world).await);
+    erase(&world, &mut gone).await;
+    confirm(&world.manager, false).await.unwrap();
+    let read = || async {
+        let request = pb::GetContactHistoryRequest { contact: there.name(), ..Default::default() };
+        world.ledger(world.members.owner).get_contact_history(request).await
+    };
+    let ask = |known_size| {
+        let parent = "businesses/-".to_owned();
+        let request = pb::ListErasuresRequest { parent, known_size, ..Default::default() };
+        let mut client = world.retention_as(world.tokens.named("warehouse"));
+        async move { client.list_erasures(request).await.unwrap().into_inner().total_size }
+    };
+    let unconfirmed = (Code::Unavailable, "ERASURES_UNCONFIRMED".to_owned());
+    assert_eq!(refusal(&read().await.unwrap_err()), unconfirmed);
+    assert_eq!(ask(2).await, 1, "the directory knows one more");
+    assert_eq!(refusal(&read().await.unwrap_err()), unconfirmed);
+    assert_eq!(ask(1).await, 1);
+    assert_eq!(read().await.unwrap().into_inner().entries.len(), 2);
+    assert_eq!(ask(2).await, 1, "it came back from a backup while nobody looked");
+    assert_eq!(refusal(&read().await.unwrap_err()), unconfirmed);
 }

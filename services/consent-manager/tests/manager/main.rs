@@ -9,6 +9,7 @@ mod evidence;
 mod exports;
 mod exports_resumed;
 mod filters;
+mod holds;
 mod ingestion;
 mod lists;
 mod past;

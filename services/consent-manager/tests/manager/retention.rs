@@ -5,8 +5,8 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 use yinyom_kernel::MemberId;
 use yinyom_proto::manager::v1 as pb;
-use yinyom_testkit::{TestDb, both_databases};
 use yinyom_testkit::tokens::Bearer;
+use yinyom_testkit::{TestDb, both_databases};
 
 use crate::support::*;
 
@@ -43,7 +43,8 @@ async fn period(world: &World, by: MemberId) -> Result<pb::Retention, Status> {
 }
 
 async fn keep_for(world: &World, by: Bearer, days: i32) -> Result<pb::Retention, Status> {
-    let retention = pb::Retention { name: name(world), days_after_erasure: days, ..Default::default() };
+    let retention =
+        pb::Retention { name: name(world), days_after_erasure: days, ..Default::default() };
     let request = pb::UpdateRetentionRequest { retention: Some(retention) };
     let answer = world.retention_as(by).update_retention(request).await?;
     Ok(answer.into_inner().retention.unwrap())
@@ -106,7 +107,8 @@ async fn set(
 }
 
 async fn holds(world: &World, show_released: bool) -> Vec<pb::LegalHold> {
-    let request = pb::ListLegalHoldsRequest { parent: world.parent(), show_released, ..Default::default() };
+    let request =
+        pb::ListLegalHoldsRequest { parent: world.parent(), show_released, ..Default::default() };
     let mut client = world.retention(world.members.officer);
     client.list_legal_holds(request).await.unwrap().into_inner().legal_holds
 }
@@ -117,7 +119,8 @@ async fn a_hold_is_set_and_released_by_readers_alone(db: TestDb) {
     let Members { owner, admin, officer, listed, user } = world.members;
     let mut set_by = Vec::new();
     for by in [owner, admin, officer] {
-        let hold = set(&world, by, new_hold(&world, &contact.name(), "case 7", &id())).await.unwrap();
+        let hold =
+            set(&world, by, new_hold(&world, &contact.name(), "case 7", &id())).await.unwrap();
         assert_eq!((hold.contact.clone(), &*hold.reason), (contact.name(), "case 7"));
         set_by.push(hold);
     }
@@ -198,13 +201,15 @@ async fn a_refused_request_is_recorded_once_and_for_ever(db: TestDb) {
     let contact = known(&world).await;
     let officer = || world.tokens.member(world.business, world.members.officer);
     let (id, access) = (id(), pb::SubjectRequestKind::Access);
-    let first = record(&world, officer(), refused(&contact.name(), access, "asked thrice"), &id).await;
+    let first =
+        record(&world, officer(), refused(&contact.name(), access, "asked thrice"), &id).await;
     let first = first.unwrap();
     assert_eq!((&*first.text, first.kind()), ("asked thrice", access));
     assert_eq!(first.actor, format!("{}/members/{}", world.parent(), world.members.officer));
     assert_eq!(first.actor_role, i32::from(yinyom_proto::types::v1::Role::User));
     world.clock.advance(std::time::Duration::from_secs(60));
-    let again = record(&world, officer(), refused(&contact.name(), access, "asked thrice"), &id).await;
+    let again =
+        record(&world, officer(), refused(&contact.name(), access, "asked thrice"), &id).await;
     assert_eq!(again.unwrap(), first);
     let other = record(&world, officer(), refused(&contact.name(), access, "never"), &id).await;
     assert_eq!(denied(other), (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned()));
@@ -237,8 +242,11 @@ async fn refused_requests_are_listed_newest_first_by_contact_and_kind(db: TestDb
         async move {
             let mut all = Vec::new();
             loop {
-                let page = client.list_refused_requests(request.clone()).await.unwrap().into_inner();
-                all.extend(page.refused_requests.into_iter().map(|of| (of.contact.clone(), of.kind())));
+                let page =
+                    client.list_refused_requests(request.clone()).await.unwrap().into_inner();
+                all.extend(
+                    page.refused_requests.into_iter().map(|of| (of.contact.clone(), of.kind())),
+                );
                 request.page_token = page.next_page_token;
                 if request.page_token.is_empty() {
                     return all;
@@ -247,7 +255,12 @@ async fn refused_requests_are_listed_newest_first_by_contact_and_kind(db: TestDb
         }
     };
     let (first, second) = (one.name(), other.name());
-    let all = [(first.clone(), access), (first.clone(), erasure), (second, access), (first.clone(), access)];
+    let all = [
+        (first.clone(), access),
+        (first.clone(), erasure),
+        (second, access),
+        (first.clone(), access),
+    ];
     assert_eq!(list("", 0).await, all);
     assert_eq!(list(&first, 0).await.len(), 3);
     assert_eq!(list(&first, erasure.into()).await, [(first, erasure)]);
@@ -271,7 +284,8 @@ async fn everything_wrong_is_said_at_once(db: TestDb) {
             "request_id"
         ]
     );
-    let mut other = refused(&Contact::new(world.business).name(), pb::SubjectRequestKind::Access, "");
+    let mut other =
+        refused(&Contact::new(world.business).name(), pb::SubjectRequestKind::Access, "");
     other.reason = pb::RefusedRequestReason::Other.into();
     let status = record(&world, officer, other, &id()).await.unwrap_err();
     assert_eq!(wrong(&status), ["refused_request.text"]);

@@ -38,6 +38,7 @@ use yinyom_transparency::LedgerKey;
 pub use crate::support::directory::*;
 
 mod directory;
+pub mod erasures;
 pub mod history;
 
 pub type Audit = AuditServiceClient<InterceptedService<Wire, Bearer>>;
@@ -194,7 +195,19 @@ impl World {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         tokio::spawn(app.serve(listener, stop.clone()));
-        Self { business, members, clock, settings, policies, tokens, notary, db, manager, address, stop }
+        Self {
+            business,
+            members,
+            clock,
+            settings,
+            policies,
+            tokens,
+            notary,
+            db,
+            manager,
+            address,
+            stop,
+        }
     }
 
     fn wire(&self) -> Wire {

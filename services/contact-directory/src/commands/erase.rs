@@ -133,7 +133,11 @@ fn events(
             Cause::Expired => (DIRECTORY.clone(), Surface::Api),
             _ => (session.actor.clone(), surface_of(session)),
         };
-        told(ConsentChange { actor, surface, ..bare(session.scope, contact, seq, cause, channels, now) })
+        told(ConsentChange {
+            actor,
+            surface,
+            ..bare(session.scope, contact, seq, cause, channels, now)
+        })
     };
     if let Some(outcome) = consents.as_ref().and_then(|consents| expiry::settle(consents, now)) {
         seq += 1;

@@ -184,9 +184,8 @@ async fn strip_events(tx: &mut Tx, contact: ContactId) -> Result<(), DbError> {
         .bind(contact.uuid())
         .fetch_all::<(i64, Vec<u8>)>()
         .await?;
-    let stripped: Vec<(i64, Vec<u8>)> = (events.into_iter())
-        .filter_map(|(seq, payload)| Some((seq, strip(&payload)?)))
-        .collect();
+    let stripped: Vec<(i64, Vec<u8>)> =
+        (events.into_iter()).filter_map(|(seq, payload)| Some((seq, strip(&payload)?))).collect();
     if stripped.is_empty() {
         return Ok(());
     }
@@ -294,6 +293,14 @@ pub async fn drop_events(tx: &mut Tx, contact: ContactId) -> Result<(), DbError>
         tx.scoped(sql).bind(contact.uuid()).execute().await?;
     }
     Ok(())
+}
+
+/// Whether anything of the contact waits to be sent.
+pub async fn waits(tx: &mut Tx, contact: ContactId) -> Result<bool, DbError> {
+    tx.scoped("SELECT EXISTS (SELECT 1 FROM outbox WHERE business_id = $1 AND stream_id = $2)")
+        .bind(contact.uuid())
+        .scalar()
+        .await
 }
 
 /// Erased contacts of every business after that one, in order, that many at most.

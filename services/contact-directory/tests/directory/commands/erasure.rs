@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use contact_directory::MIGRATIONS;
+use contact_directory::commands::Error;
 use contact_directory::commands::consents::Saying;
 use contact_directory::commands::erase::{Erasure, Replay};
 use contact_directory::commands::leads::{Link, NewLead};
-use contact_directory::commands::Error;
 use contact_directory::store::erase::Erased;
 use prost::Message;
 use uuid::Uuid;
@@ -114,7 +114,11 @@ async fn nothing_of_the_person_is_left(db: TestDb) {
     let account = account.now.unwrap().id;
     let link = Link::Add(vec![contact.id]);
     directory.link_account_contacts(&session, account, link, None).await.unwrap();
-    let lead = |title: &str, of| NewLead { title: title.to_owned(), source: "fair".to_owned(), primary_contact: of };
+    let lead = |title: &str, of| NewLead {
+        title: title.to_owned(),
+        source: "fair".to_owned(),
+        primary_contact: of,
+    };
     let alone = directory.create_lead(&session, lead("Somchai buys", contact.id), None).await;
     let alone = alone.unwrap().now.unwrap().id;
     let shared = directory.create_lead(&session, lead("Somchai rents", contact.id), None).await;
@@ -133,7 +137,10 @@ async fn nothing_of_the_person_is_left(db: TestDb) {
     linked.sort_unstable_by_key(|lead| lead.uuid());
     assert_eq!((&erasure.leads[..], &erasure.accounts[..]), (&linked[..], &[account][..]));
     assert_eq!(named(&house, contact.id).await, []);
-    assert_eq!(house.count("SELECT COUNT(*) FROM refused_addresses WHERE business_id = $1").await, 0);
+    assert_eq!(
+        house.count("SELECT COUNT(*) FROM refused_addresses WHERE business_id = $1").await,
+        0
+    );
     let titles: Vec<(String, String, String)> = house
         .rows("SELECT title, sort_title, source FROM leads WHERE business_id = $1 ORDER BY title")
         .await;
@@ -209,7 +216,8 @@ async fn no_mask_no_lead_and_no_lost_key_refuses_it(db: TestDb) {
     appoint(&house).await;
     let contact = saying(&house, &[ONE, MAIL], &[(PHONE, DENIED), (EMAIL, DENIED)]).await;
     let session = house.session(&house.owner).await;
-    let lead = NewLead { title: "Buys".to_owned(), source: String::new(), primary_contact: contact.id };
+    let lead =
+        NewLead { title: "Buys".to_owned(), source: String::new(), primary_contact: contact.id };
     house.directory.create_lead(&session, lead, None).await.unwrap();
     house
         .db
@@ -280,12 +288,14 @@ async fn a_request_takes_effect_once(db: TestDb) {
     house.directory.create_lead(&session, lead, None).await.unwrap();
     let asked = request("erase", b"one");
     let directory = &house.directory;
-    let first = directory.erase_subject(&house.owner, (house.business, one.id), Some(asked.clone()));
+    let first =
+        directory.erase_subject(&house.owner, (house.business, one.id), Some(asked.clone()));
     let first = first.await.unwrap();
     assert_eq!(first.deleted_leads.len(), 1);
     house.pass(Duration::from_secs(60)).await;
     let before = everything(&house).await;
-    let again = directory.erase_subject(&house.owner, (house.business, one.id), Some(asked.clone()));
+    let again =
+        directory.erase_subject(&house.owner, (house.business, one.id), Some(asked.clone()));
     assert_eq!(again.await.unwrap(), first);
     let mut changed = asked;
     changed.body = b"other".to_vec();
@@ -301,7 +311,8 @@ async fn absent_and_foreign_contacts_are_alike(db: TestDb) {
     let theirs = made.unwrap().now.unwrap();
     assert_eq!(why(erase(&house, &house.owner, theirs.id).await), ABSENT);
     assert_eq!(why(erase(&house, &house.owner, ContactId::generate()).await), ABSENT);
-    let foreign = house.directory.erase_subject(&house.owner, (neighbour.business(), theirs.id), None);
+    let foreign =
+        house.directory.erase_subject(&house.owner, (neighbour.business(), theirs.id), None);
     assert_eq!(why(foreign.await), ABSENT);
     assert!(house.directory.contact(&neighbour, theirs.id).await.is_ok());
 }
@@ -310,7 +321,8 @@ async fn an_old_request_does_not_make_the_person_anew(db: TestDb) {
     let house = House::on(db.handle()).await;
     let session = house.session(&house.owner).await;
     let asked = request("create", b"Somchai");
-    let create = || house.directory.create_contact(&session, new("Somchai", &[ONE]), Some(asked.clone()));
+    let create =
+        || house.directory.create_contact(&session, new("Somchai", &[ONE]), Some(asked.clone()));
     let contact = create().await.unwrap().now.unwrap();
     erase(&house, &house.owner, contact.id).await.unwrap();
     assert_eq!(why(create().await), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
@@ -399,8 +411,13 @@ async fn a_database_from_before_is_told(db: TestDb) {
     }
     let known = replay.known((Uuid::nil(), Uuid::nil()), 9).await.unwrap();
     assert_eq!(known.len(), 3);
-    assert!(known.iter().all(|(business, erased)| {
-        *business == house.business.uuid() && erased.seq == 9
-    }));
-    assert_eq!(house.count("SELECT COUNT(*) FROM refused_addresses WHERE business_id = $1").await, 0);
+    assert!(
+        known
+            .iter()
+            .all(|(business, erased)| { *business == house.business.uuid() && erased.seq == 9 })
+    );
+    assert_eq!(
+        house.count("SELECT COUNT(*) FROM refused_addresses WHERE business_id = $1").await,
+        0
+    );
 }
