@@ -81,12 +81,9 @@ pub async fn run(args: &ReceiptArgs, data_dir: &Path) -> Result<String, LedgerEr
     let session = Session::open(&args.session, data_dir, args.manager.is_some())?;
     let target = session.manager(args.manager.as_deref())?;
     let connection = target.by(session.token(), session.language())?;
-    let contact = match args.contact.contains('/') {
-        true => args.contact.clone(),
-        false => match Name::parse_business(session.business()) {
-            Ok(business) => CONTACTS.format(business, &args.contact),
-            Err(_) => args.contact.clone(),
-        },
+    let contact = match Name::parse_business(session.business()) {
+        Ok(business) if !args.contact.contains('/') => CONTACTS.format(business, &args.contact),
+        _ => args.contact.clone(),
     };
     let channel = match args.channel {
         Of::Phone => Channel::Phone,

@@ -79,7 +79,7 @@ impl Receipt {
                     p.small {
                         (say.of("Issued", "ออกเมื่อ")) " " (time(self.issue_time))
                         " · " (say.of("Personal Data Protection Act, Thailand",
-                            "พระราชบัญญัติคุ้มครองข้อมูลส่วนบุคคล พ.ศ. ๒๕๖๒"))
+                            "พระราชบัญญัติคุ้มครองข้อมูลส่วนบุคคล พ.ศ. 2562"))
                     }
                     div class={ "state " (state.unwrap_or_default()) } {
                         (purpose.purpose)

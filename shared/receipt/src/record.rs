@@ -301,6 +301,7 @@ mod when_any {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[allow(clippy::ref_option, reason = "as serde gives it")]
     pub(super) fn serialize<S: Serializer>(
         at: &Option<Timestamp>,
         to: S,

@@ -7,17 +7,20 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::large_futures,
+    clippy::cast_precision_loss,
     reason = "a measurement that fails is none"
 )]
 
 use std::fs;
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use tokio::time::Instant;
+use tonic::Code;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use uuid::Uuid;
 use yinyom_db::DbError;
 use yinyom_kernel::BusinessId;
 use yinyom_proto::manager::v1 as man;
@@ -103,7 +106,7 @@ fn request(business: BusinessId, format: man::ExportFormat) -> man::ExportConsen
     man::ExportConsentChangesRequest { parent, format: format.into(), ..Default::default() }
 }
 
-/// Rows and bytes.
+/// Rows and bytes. Where the stream breaks off, as on a machine so busy that a lease runs out, it is gone on with.
 async fn export(
     exports: &mut Exports,
     business: BusinessId,
@@ -111,27 +114,58 @@ async fn export(
     consents: bool,
 ) -> (i64, usize) {
     let mut bytes = 0;
-    let mut last = None;
-    if consents {
+    let mut token = String::new();
+    loop {
+        let mut broken = None;
+        let mut last = None;
+        let mut take = |data: &[u8], resume_token, progress| {
+            bytes += data.len();
+            token = resume_token;
+            last = progress;
+        };
         let parent = format!("businesses/{business}");
-        let request =
-            man::ExportConsentsRequest { parent, format: format.into(), ..Default::default() };
-        let mut answers = exports.export_consents(request).await.expect("it").into_inner();
-        while let Some(message) = answers.message().await.expect("bytes") {
-            bytes += message.data.len();
-            last = message.progress;
+        if consents {
+            let (format, resume_token) = (format.into(), token.clone());
+            let request =
+                man::ExportConsentsRequest { parent, format, resume_token, ..Default::default() };
+            match exports.export_consents(request).await.map(tonic::Response::into_inner) {
+                Ok(mut answers) => loop {
+                    match answers.message().await {
+                        Ok(Some(it)) => take(&it.data, it.resume_token, it.progress),
+                        Ok(None) => break,
+                        Err(status) => break broken = Some(status),
+                    }
+                },
+                Err(status) => broken = Some(status),
+            }
+        } else {
+            let request = man::ExportConsentChangesRequest {
+                resume_token: token.clone(),
+                ..request(business, format)
+            };
+            match exports.export_consent_changes(request).await.map(tonic::Response::into_inner) {
+                Ok(mut answers) => loop {
+                    match answers.message().await {
+                        Ok(Some(it)) => take(&it.data, it.resume_token, it.progress),
+                        Ok(None) => break,
+                        Err(status) => break broken = Some(status),
+                    }
+                },
+                Err(status) => broken = Some(status),
+            }
         }
-    } else {
-        let request = request(business, format);
-        let mut answers = exports.export_consent_changes(request).await.expect("it").into_inner();
-        while let Some(message) = answers.message().await.expect("bytes") {
-            bytes += message.data.len();
-            last = message.progress;
+        match (broken, last) {
+            (Some(status), _) if status.code() == Code::Unavailable => {
+                println!("gone on with after {}", status.message());
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            (None, Some(last)) => {
+                assert!(last.complete && usize::try_from(last.bytes) == Ok(bytes));
+                return (last.rows, bytes);
+            }
+            (broken, _) => panic!("no file: {broken:?}"),
         }
     }
-    let last = last.expect("a message");
-    assert!(last.complete && usize::try_from(last.bytes) == Ok(bytes));
-    (last.rows, bytes)
 }
 
 /// Copies what was written, as changes of other contacts of the business.
@@ -158,7 +192,7 @@ async fn copy(house: &House, business: BusinessId, from: usize, to: usize) {
         let copied = db.write_unscoped(move |mut tx| async move {
             let shift = i64::try_from(copy * WRITTEN).unwrap();
             let written = i64::try_from(WRITTEN).unwrap();
-            let query = tx.query(AssertSqlSafe(sql)).bind::<Uuid>(of).bind(shift);
+            let query = tx.query(AssertSqlSafe(sql)).bind(of).bind(shift);
             query.bind(copy.to_string()).bind(written).execute().await?;
             tx.done::<_, DbError>(())
         });

@@ -33,7 +33,7 @@ enum Place {
         /// The last change that was read.
         after: (Uuid, i64),
         /// The contact that it is of.
-        fold: Option<Fold>,
+        fold: Option<Box<Fold>>,
         /// Written already.
         written: Option<(ContactId, Channel)>,
     },
@@ -184,7 +184,8 @@ impl TableExport {
                     if fold.as_ref().is_some_and(|fold| fold.contact() != change.contact) {
                         made.extend(fold.take());
                     }
-                    fold.get_or_insert_with(|| Fold::begin(change.contact)).take(recorded);
+                    fold.get_or_insert_with(|| Box::new(Fold::begin(change.contact)))
+                        .take(recorded);
                 }
                 if self.done {
                     made.extend(fold.take());

@@ -55,7 +55,7 @@ async fn cut_after_any_message_and_gone_on_with_it_is_byte_for_byte_the_same(db:
             next = ask.after(&one.token);
             last = Some(one);
         }
-        assert_eq!(stitched.len() as i64, last.unwrap().progress.bytes);
+        assert_eq!(i64::try_from(stitched.len()), Ok(last.unwrap().progress.bytes));
         assert!(stitched == ask.file(&world).await, "{i}: nothing came since it began");
     }
 }
@@ -96,7 +96,9 @@ async fn what_would_not_fit_what_the_client_has_is_refused_and_not_sent(db: Test
     let mut begun = Vec::new();
     for format in FORMATS {
         let ask = Ask::changes(&world, format);
-        let first = ask.take(officer(), &world, 2).await.unwrap().remove(1);
+        // On a busy machine there are messages without bytes before the first ones.
+        let messages = ask.all(&world).await;
+        let first = messages.into_iter().find(|it| it.progress.bytes > 0).unwrap();
         begun.push((format, ask.after(&first.token)));
     }
     // Somebody's key is destroyed: their notes are gone from what is made again.
