@@ -22,12 +22,13 @@ CREATE TABLE address_tallies (
     not_set BIGINT NOT NULL,
     granted BIGINT NOT NULL,
     denied BIGINT NOT NULL,
+    -- Several contacts have it; and one of them refuses it, and another one does not.
+    shared BOOLEAN NOT NULL GENERATED ALWAYS AS (not_set + granted + denied > 1) STORED,
+    disputed BOOLEAN NOT NULL GENERATED ALWAYS AS (denied > 0 AND not_set + granted > 0) STORED,
     PRIMARY KEY (business_id, channel, blind_index)
 );
-CREATE INDEX address_tallies_shared ON address_tallies (business_id, channel, blind_index)
-    WHERE not_set + granted + denied > 1;
-CREATE INDEX address_tallies_disputed ON address_tallies (business_id, channel, blind_index)
-    WHERE denied > 0 AND not_set + granted > 0;
+CREATE INDEX address_tallies_shared ON address_tallies (business_id, channel, blind_index) WHERE shared;
+CREATE INDEX address_tallies_disputed ON address_tallies (business_id, channel, blind_index) WHERE disputed;
 
 -- How many addresses several contacts have, and of these how many one refuses and another one grants.
 CREATE TABLE shared_address_counts (

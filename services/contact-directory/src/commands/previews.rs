@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use yinyom_consent::ByChannel;
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{BusinessId, MemberId};
 use yinyom_policy::{Membership, NotSetVisibility, Policy, Rules, SharedAddressPolicy};
@@ -12,7 +13,6 @@ use crate::domain::preview::{Effect, effect};
 use crate::domain::viewer::may_use_address_equality;
 use crate::store::counts;
 use crate::store::shared::{Stopped, stopped};
-use yinyom_consent::ByChannel;
 
 /// Rules that would hold; what is `None` stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

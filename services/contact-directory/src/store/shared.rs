@@ -70,12 +70,12 @@ pub async fn page(
     // Each with the index that holds these rows alone.
     let sql = if wanted.only_conflicts {
         "SELECT channel, blind_index FROM address_tallies
-         WHERE business_id = $1 AND denied > 0 AND not_set + granted > 0 AND granted > 0
+         WHERE business_id = $1 AND disputed AND granted > 0
            AND (channel, blind_index) > ($2, $3) AND channel >= $4 AND channel <= $5
          ORDER BY channel, blind_index LIMIT $6"
     } else {
         "SELECT channel, blind_index FROM address_tallies
-         WHERE business_id = $1 AND not_set + granted + denied > 1
+         WHERE business_id = $1 AND shared
            AND (channel, blind_index) > ($2, $3) AND channel >= $4 AND channel <= $5
          ORDER BY channel, blind_index LIMIT $6"
     };
@@ -194,7 +194,7 @@ macro_rules! stopped {
                  CROSS JOIN contacts c
                  WHERE t.business_id = $1 AND t.channel = ",
             $channel,
-            " AND t.denied > 0 AND t.not_set + t.granted > 0
+            " AND t.disputed
                    AND p.business_id = $1 AND p.channel = ",
             $channel,
             " AND p.blind_index = t.blind_index

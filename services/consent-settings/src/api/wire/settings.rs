@@ -96,7 +96,7 @@ fn update(
     let shared =
         mask.field("shared_address_policy", || shared_address(wrong, sent.shared_address_policy));
     let lifetime =
-        mask.field("default_grant_lifetime", || lifetime(wrong, sent.default_grant_lifetime));
+        mask.has("default_grant_lifetime").then(|| lifetime(wrong, sent.default_grant_lifetime));
     Some(UpdateSettings {
         business: business?,
         etag: sent.etag.clone(),
@@ -138,11 +138,8 @@ fn shared_address(wrong: &mut Violations, number: i32) -> Option<SharedAddressPo
 }
 
 /// Reads whole seconds within bounds; none is for ever.
-fn lifetime(
-    wrong: &mut Violations,
-    given: Option<prost_types::Duration>,
-) -> Option<Option<Duration>> {
-    let Some(given) = given else { return Some(None) };
+fn lifetime(wrong: &mut Violations, given: Option<prost_types::Duration>) -> Option<Duration> {
+    let given = given?;
     // prost's own conversion panics on some numbers.
     let seconds = u64::try_from(given.seconds).ok().filter(|_| given.nanos == 0);
     let read = seconds
@@ -158,7 +155,7 @@ fn lifetime(
             ),
         );
     }
-    read.map(Some)
+    read
 }
 
 /// A member of the viewer list.
