@@ -10,6 +10,7 @@ use yinyom_proto::types::v1::{self as types, ChangeCause, Channel, ConsentState}
 use yinyom_testkit::tokens::Bearer;
 use yinyom_testkit::{TestDb, both_databases};
 
+use crate::exports_resumed::noisy;
 use crate::support::*;
 
 pub const FORMATS: [pb::ExportFormat; 4] = [
@@ -334,16 +335,6 @@ async fn nobody_else_gets_a_file_or_the_rest_of_one(db: TestDb) {
     };
     assert_eq!(refusal(&status).1, "LEDGER_READERS_ONLY");
     assert!(more <= 2, "what was on its way already: {more}");
-}
-
-/// Changes with notes that cannot be made smaller.
-pub async fn noisy(world: &World, times: usize) {
-    let mut contact = Contact::new(world.business);
-    let changes = (0..times).map(|_| {
-        let note: String = (0..20).map(|_| uuid::Uuid::new_v4().to_string()).collect();
-        contact.phone_with_note(world.now(), Granted, &note)
-    });
-    world.take(changes.collect()).await;
 }
 
 async fn everything_that_is_wrong_is_said_at_once(db: TestDb) {

@@ -7,8 +7,18 @@ use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::types::v1::Channel;
 use yinyom_testkit::{TestDb, both_databases};
 
-use crate::exports::{Ask, FORMATS, Message, bytes, lived, noisy};
+use crate::exports::{Ask, FORMATS, Message, bytes, lived};
 use crate::support::*;
+
+/// Changes with notes that cannot be made smaller.
+pub async fn noisy(world: &World, times: usize) {
+    let mut contact = Contact::new(world.business);
+    let changes = (0..times).map(|_| {
+        let note: String = (0..20).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        contact.phone_with_note(world.now(), Granted, &note)
+    });
+    world.take(changes.collect()).await;
+}
 
 async fn town(db: TestDb) -> World {
     let world = World::new(db).await;
