@@ -22,6 +22,11 @@
 //! out counts as `NOT_SET` from that instant whether or not anybody recorded it, so each read corrects what was kept by the
 //! grants that are due (TRAPS 19). [`commands::recount`] makes all of it anew from the ledger, and compares.
 //!
+//! # Erasure
+//! `ERASED` destroys the contact's key in the unit of work that takes it; `commands::destroy_due` then overwrites its sealed
+//! evidence and, after the retention period, the content of its records, unless a legal hold is on it. What the ledger has
+//! destroyed itself it says, signed, where it was: so the tree, the proofs and the counts stay what they were.
+//!
 //! # Proof
 //! Records are the leaves of a tree as in certificate transparency (`yinyom_transparency`), which each batch grows in its
 //! own transaction; each record is signed there by the [`Notary`], with a key that the database does not hold. Nothing
