@@ -118,6 +118,7 @@ async fn export(
     loop {
         let mut broken = None;
         let mut last = None;
+        let resume_token = token.clone();
         let mut take = |data: &[u8], resume_token, progress| {
             bytes += data.len();
             token = resume_token;
@@ -125,7 +126,7 @@ async fn export(
         };
         let parent = format!("businesses/{business}");
         if consents {
-            let (format, resume_token) = (format.into(), token.clone());
+            let format = format.into();
             let request =
                 man::ExportConsentsRequest { parent, format, resume_token, ..Default::default() };
             match exports.export_consents(request).await.map(tonic::Response::into_inner) {
@@ -140,7 +141,7 @@ async fn export(
             }
         } else {
             let request = man::ExportConsentChangesRequest {
-                resume_token: token.clone(),
+                resume_token,
                 ..request(business, format)
             };
             match exports.export_consent_changes(request).await.map(tonic::Response::into_inner) {
