@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::export::ExportArgs;
 use crate::erasures::ErasuresCommand;
+use crate::export::ExportArgs;
 use crate::import::ImportArgs;
 use crate::keys::KeysCommand;
 use crate::ledger::{CheckpointArgs, ExportLedgerArgs, LedgerArgs};
-use crate::recount::RecountArgs;
 use crate::receipt::{ReceiptArgs, VerifyReceiptArgs};
+use crate::recount::RecountArgs;
 use crate::report::ReportArgs;
 use crate::serve::ServeArgs;
 use crate::token::TokenArgs;

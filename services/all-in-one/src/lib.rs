@@ -28,8 +28,8 @@ mod keys;
 mod ledger;
 #[cfg(test)]
 mod limits_table;
-mod recount;
 mod receipt;
+mod recount;
 mod report;
 mod serve;
 mod services;

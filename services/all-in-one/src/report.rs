@@ -11,8 +11,9 @@ use yinyom_proto::directory::v1::GetOutboxStatusRequest;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_proto::manager::v1::{
-    BreakdownDimension, ChannelSummary, GetConsentBreakdownRequest, GetConsentSummaryRequest, GetConsentSummaryResponse, GetConsentTrendRequest,
-    GetConsentTrendResponse, Granularity, TrendBucket,
+    BreakdownDimension, ChannelSummary, GetConsentBreakdownRequest, GetConsentSummaryRequest,
+    GetConsentSummaryResponse, GetConsentTrendRequest, GetConsentTrendResponse, Granularity,
+    TrendBucket,
 };
 use yinyom_proto::types::v1::Channel;
 
@@ -188,7 +189,8 @@ fn chart(trend: &GetConsentTrendResponse, every: Every) -> String {
         .iter()
         .map(|bucket| (bucket.start_date.as_str(), counts(bucket), opted_out(bucket)))
         .collect();
-    let Some(first) = counted.iter().position(|(_, counts, _)| counts.iter().any(|n| *n != 0)) else {
+    let Some(first) = counted.iter().position(|(_, counts, _)| counts.iter().any(|n| *n != 0))
+    else {
         return format!("No change of mind by {} yet.\n", every.word());
     };
     let most = counted.iter().map(|(_, [yes, no, _], _)| (*yes).max(*no)).max().unwrap_or_default();

@@ -4,6 +4,7 @@
 //! `commands`: nothing here begins or commits one. A batch costs a handful of statements, whatever its size.
 
 pub mod audit;
+pub mod changes;
 pub mod consents;
 pub mod erasures;
 pub mod exports;

@@ -278,7 +278,11 @@ pub fn read_actor(
 }
 
 /// Reads the name of a lead or an account; empty is none. See [`parent_name`].
-pub fn read_parent(wrong: &mut Violations, business: BusinessId, name: &str) -> Option<SurfaceParent> {
+pub fn read_parent(
+    wrong: &mut Violations,
+    business: BusinessId,
+    name: &str,
+) -> Option<SurfaceParent> {
     if name.is_empty() {
         return None;
     }

@@ -72,7 +72,8 @@ mod tests {
     use super::*;
 
     fn value(value: Value, grants: i64, refusals: i64) -> BreakdownValue {
-        let channel = ChannelBreakdown { grants, refusals, opt_outs: refusals, ..Default::default() };
+        let channel =
+            ChannelBreakdown { grants, refusals, opt_outs: refusals, ..Default::default() };
         BreakdownValue { value: Some(value), channels: vec![channel] }
     }
 

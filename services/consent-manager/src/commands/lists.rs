@@ -9,7 +9,7 @@ use yinyom_kernel::{BusinessId, ContactId, PageSize};
 use super::past::{self, is_past};
 use super::{Manager, Reading, Refused, entries};
 use crate::domain::{ChangeFilter, ConsentFilter, ConsentRecord, Entry, Page};
-use crate::store::{StoreError, consents as store, ledger, past as ledger_past};
+use crate::store::{StoreError, changes as store_changes, consents as store, past as ledger_past};
 
 /// How many contacts are looked at together, and in all for one page of the past: what matches may be far between.
 const TOGETHER: i64 = 500;
@@ -123,7 +123,7 @@ pub async fn changes(
 ) -> Result<Page<Entry>, Refused> {
     let reading = Reading::open(manager, caller, business).await?;
     let mut tx = manager.db.read(reading.scope()).await?;
-    let found = ledger::page(&mut tx, filter, before, size).await?;
+    let found = store_changes::page(&mut tx, filter, before, size).await?;
     let page = entries::open(&mut tx, &manager.masters, found, size).await?;
     drop(tx);
     reading.close(page).await

@@ -39,7 +39,11 @@ fn role(actor: &Actor) -> i32 {
 }
 
 /// Some conditions, each met by `like`.
-fn asked(dice: &mut Dice, business: BusinessId, like: &ConsentChange) -> pb::ListConsentChangesRequest {
+fn asked(
+    dice: &mut Dice,
+    business: BusinessId,
+    like: &ConsentChange,
+) -> pb::ListConsentChangesRequest {
     let carried = like.channels[0];
     let mut ask = pb::ListConsentChangesRequest::default();
     for _ in 0..=dice.roll(3) {
@@ -270,8 +274,15 @@ async fn every_wrong_filter_is_named(db: TestDb) {
         expire_end_time: time(now - SignedDuration::from_secs(1)),
         ..Default::default()
     };
-    let common =
-        ["actor_role", "contact", "evidence_method", "expire_end_time", "from_state", "notice_version", "surface_parent"];
+    let common = [
+        "actor_role",
+        "contact",
+        "evidence_method",
+        "expire_end_time",
+        "from_state",
+        "notice_version",
+        "surface_parent",
+    ];
     assert_eq!(fields(ledger.list_consent_changes(ask).await.unwrap_err()), common);
     let ask = pb::ListConsentsRequest {
         parent: world.parent(),
@@ -286,8 +297,14 @@ async fn every_wrong_filter_is_named(db: TestDb) {
         ..Default::default()
     };
     let wrong = [
-        "actor_role", "as_of_time", "cause", "contact", "evidence_method", "expire_start_time",
-        "notice_version", "surface_parent",
+        "actor_role",
+        "as_of_time",
+        "cause",
+        "contact",
+        "evidence_method",
+        "expire_start_time",
+        "notice_version",
+        "surface_parent",
     ];
     assert_eq!(fields(ledger.list_consents(ask).await.unwrap_err()), wrong);
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use consent_manager::MIGRATIONS;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use tonic::Code;
+use tonic_types::StatusExt;
 use yinyom_consent::{ByChannel, CONTACTS, Channel, ConsentState, EvidenceMethod, wire};
 use yinyom_kernel::ContactId;
 use yinyom_proto::manager::v1 as pb;
+use yinyom_proto::manager::v1::BreakdownDimension::{Actor, EvidenceMethod as Method, Surface};
 use yinyom_proto::manager::v1::breakdown_value::Value;
 use yinyom_testkit::{TestDb, both_databases};
 
@@ -52,6 +54,10 @@ fn all_events(histories: &Histories, channel: Channel, now: Timestamp) -> Vec<Ev
     histories.contacts().into_iter().flat_map(of).collect()
 }
 
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap()
+}
+
 fn time(at: Timestamp) -> Option<prost_types::Timestamp> {
     Some(wire::timestamp(at))
 }
@@ -63,7 +69,6 @@ fn read(at: Option<&prost_types::Timestamp>) -> Timestamp {
 
 /// The first instant after a bucket.
 fn end_of(bucket: &pb::TrendBucket, granularity: pb::Granularity, zone: &str) -> Timestamp {
-    use jiff::ToSpan;
     let date: jiff::civil::Date = bucket.start_date.parse().unwrap();
     let next = match granularity {
         pb::Granularity::Day => date + 1.day(),
@@ -94,8 +99,13 @@ async fn trends(world: &World, histories: &Histories, dice: &mut Dice, zone: &st
                 let expected = count(events.iter().filter(inside));
                 let it = &bucket.channels[i];
                 let found = [
-                    it.grants, it.refusals, it.resets, it.opt_outs, it.net_not_set,
-                    it.net_granted, it.net_denied,
+                    it.grants,
+                    it.refusals,
+                    it.resets,
+                    it.opt_outs,
+                    it.net_not_set,
+                    it.net_granted,
+                    it.net_denied,
                 ];
                 let of = (granularity, &bucket.start_date, channel);
                 assert_eq!(found, expected, "{of:?}");
@@ -138,7 +148,6 @@ async fn ask_breakdown(
 }
 
 async fn breakdowns(world: &World, histories: &Histories, dice: &mut Dice) {
-    use pb::BreakdownDimension::{Actor, EvidenceMethod as Method, Surface};
     let now = world.now();
     let quarter = |dice: &mut Dice| {
         let at = (now - SignedDuration::from_mins(dice.roll(700 * 24 * 60))).as_second();
@@ -241,21 +250,19 @@ async fn pasts(world: &World, histories: &Histories, dice: &mut Dice) {
             assert_eq!(listed(world, some).await, expected, "{state:?} as of {at}");
         }
 
-        let request =
-            pb::GetConsentSummaryRequest { parent: world.parent(), as_of_time: time(at) };
+        let request = pb::GetConsentSummaryRequest { parent: world.parent(), as_of_time: time(at) };
         let summary = world.reports().get_consent_summary(request).await.unwrap().into_inner();
         for (i, (_, states)) in states.iter().enumerate() {
-            let of = |state| states.values().filter(|is| **is == state).count() as i64;
+            let of = |state| number(states.values().filter(|is| **is == state).count());
             let it = &summary.channels[i];
             let found = (it.not_set, it.granted, it.denied);
-            let expected =
-                (of(NotSet), of(Granted), of(Denied));
+            let expected = (of(NotSet), of(Granted), of(Denied));
             assert_eq!(found, expected, "as of {at}");
         }
-        assert_eq!(summary.contacts, states[0].1.len() as i64);
+        assert_eq!(summary.contacts, number(states[0].1.len()));
         let contacts = histories.contacts();
         let held: usize = contacts.iter().map(|of| histories.up_to(*of, at).len()).sum();
-        assert_eq!(summary.changes, held as i64);
+        assert_eq!(summary.changes, number(held));
 
         let contact = dice.pick(&contacts);
         let request = pb::GetContactHistoryRequest {
@@ -269,8 +276,11 @@ async fn pasts(world: &World, histories: &Histories, dice: &mut Dice) {
         let mut seqs: Vec<_> = history.entries.iter().map(|entry| entry.seq).collect();
         seqs.reverse();
         assert_eq!(seqs, histories.up_to(contact, at), "as of {at}");
-        let stood: HashMap<_, _> =
-            history.consents.iter().map(|it| ((it.contact.clone(), it.channel), it.state)).collect();
+        let stood: HashMap<_, _> = history
+            .consents
+            .iter()
+            .map(|it| ((it.contact.clone(), it.channel), it.state))
+            .collect();
         let mut expected = expected;
         expected.retain(|(of, _), _| *of == name(&contact));
         assert_eq!(stood, expected, "as of {at}");
@@ -333,7 +343,6 @@ async fn what_is_to_come_is_told_by_nobody(db: TestDb) {
             .map(drop),
     ];
     for answer in refused {
-        use tonic_types::StatusExt;
         let status = answer.unwrap_err();
         assert_eq!(refusal(&status), (Code::InvalidArgument, "INVALID_INPUT".to_owned()));
         let wrong = status.get_details_bad_request().unwrap().field_violations;

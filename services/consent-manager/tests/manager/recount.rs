@@ -6,6 +6,7 @@ use consent_manager::domain::Difference;
 use consent_manager::store::StoreError;
 use jiff::SignedDuration;
 use tonic::Code;
+use tonic_types::StatusExt;
 use yinyom_consent::wire;
 use yinyom_db::DbError;
 use yinyom_kernel::Scope;
@@ -67,7 +68,10 @@ async fn every_damage_is_named_and_mended(db: TestDb) {
     let world = taken(db, 12).await;
     let before = trend(&world).await.unwrap();
     for (sql, named) in [
-        ("UPDATE rollups SET grants = grants + 1 WHERE business_id = $1 AND series = 4", "rollups: Month of"),
+        (
+            "UPDATE rollups SET grants = grants + 1 WHERE business_id = $1 AND series = 4",
+            "rollups: Month of",
+        ),
         ("DELETE FROM rollups WHERE business_id = $1 AND series = 0", "rollups: Instant of"),
         ("DELETE FROM rollups WHERE business_id = $1 AND series = 6", "rollups: MonthByActor of"),
         (
@@ -86,7 +90,10 @@ async fn every_damage_is_named_and_mended(db: TestDb) {
             "UPDATE ledger_heads SET contacts = contacts + 1 WHERE business_id = $1",
             "ledger_heads: contacts",
         ),
-        ("UPDATE consents SET state = 4 - state WHERE business_id = $1 AND channel = 1", "consents: Phone of contact"),
+        (
+            "UPDATE consents SET state = 4 - state WHERE business_id = $1 AND channel = 1",
+            "consents: Phone of contact",
+        ),
         ("DELETE FROM consents WHERE business_id = $1", "consents: Email of contact"),
         (
             "UPDATE streams SET last_seq = last_seq + 1 WHERE business_id = $1",
@@ -141,7 +148,6 @@ async fn while_earlier_changes_are_counted_reports_wait(db: TestDb) {
     forget(&world).await;
     let refused = trend(&world).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::Unavailable, "REPORTS_BEING_REBUILT".to_owned()));
-    use tonic_types::StatusExt;
     assert!(refused.get_details_retry_info().is_some());
     assert_eq!(differences(&world).await, ["rollups: not counted yet"]);
     assert_eq!(world.summary().await, summary, "what is now needs no counts by time");

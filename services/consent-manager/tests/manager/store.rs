@@ -2,7 +2,7 @@
 
 use consent_manager::MIGRATIONS;
 use consent_manager::domain::{ChangeFilter, Recorded};
-use consent_manager::store::{heads, ledger, tree};
+use consent_manager::store::{changes, heads, ledger, tree};
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::{
@@ -81,14 +81,15 @@ async fn every_change_can_be_hashed_again(db: TestDb) {
 
     let mut tx = db.read(scope).await.unwrap();
     let size = PageSize::read(1_000).unwrap();
-    let mut found = ledger::page(&mut tx, &ChangeFilter::default(), None, size).await.unwrap();
+    let mut found = changes::page(&mut tx, &ChangeFilter::default(), None, size).await.unwrap();
     found.reverse();
     assert_eq!(found, kept);
     assert!(found.iter().all(|entry| entry.change.leaf_hash() == entry.leaf_hash));
 }
 
 async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
-    let across = ["due_work", "erased_streams", "key_holders", "uncounted_ledgers", "unsigned_ledgers"];
+    let across =
+        ["due_work", "erased_streams", "key_holders", "uncounted_ledgers", "unsigned_ledgers"];
     assert_row_security(&db, &across, &["erasure_checks", "master_keys", "task_leases"]).await;
     let (ours, theirs) = (some_scope(), some_scope());
     for scope in [ours, theirs] {

@@ -110,8 +110,7 @@ impl Histories {
 
     /// Everything that happened to a channel of a contact, without what is still to come at `now`.
     pub fn events(&self, contact: ContactId, channel: Channel, now: Timestamp) -> Vec<Event> {
-        let own: Vec<_> =
-            self.changes.iter().filter(|change| change.contact == contact).collect();
+        let own: Vec<_> = self.changes.iter().filter(|change| change.contact == contact).collect();
         let mut events: Vec<Event> = Vec::new();
         let (mut state, mut expires): (Option<ConsentState>, Option<Timestamp>) = (None, None);
         for (i, change) in own.iter().enumerate() {
