@@ -85,3 +85,39 @@ def test_a_business_says_for_how_long_grants_are_given(house):
     said = shop.say(shop.contact(PHONE), phone="GRANTED").contact_consents
     phone = next(consent for consent in said.consents if consent.expire_time.seconds)
     assert phone.expire_time.seconds - phone.update_time.seconds == 86_400
+
+
+@pytest.mark.parametrize("method", [PREVIEW, SHARED, SUMMARY, POLICY])
+def test_another_business_is_none(house, family, method):
+    policy = {"shared_address_policy": 2} if method == POLICY else {}
+    stranger = Shop(house).owner
+    heard = []
+    for parent in (family.name, "businesses/0192f0c1-7b1e-7c3a-9d52-3f6f6b0a7e11"):
+        with pytest.raises(Refused) as refused:
+            stranger(method, parent=parent, **policy)
+        heard.append((refused.value.code.name, refused.value.reason, refused.value.message))
+    assert heard[0] == heard[1]
+    assert heard[0][:2] == ("NOT_FOUND", "NOT_FOUND")
+    with pytest.raises(Refused) as refused:
+        house.nobody(method, parent=family.name, **policy)
+    assert refused.value.code.name == "UNAUTHENTICATED"
+
+
+def test_a_page_token_is_good_for_its_own_question_by_its_own_viewer_alone(family):
+    for phone in ("+66811111111", "+66822222222"):
+        family.contact(phone)
+        family.contact(phone)
+    first = family.owner(SHARED, parent=family.name, page_size=1)
+    assert len(first.shared_addresses) == 1
+    token = first.next_page_token
+    rest = family.owner(SHARED, parent=family.name, page_size=20, page_token=token)
+    assert len(rest.shared_addresses) == 2
+    assert not rest.next_page_token
+    for who, question in (
+        (family.admin, {}),
+        (family.owner, {"only_conflicts": True}),
+        (family.owner, {"channel": "CHANNEL_PHONE"}),
+    ):
+        with pytest.raises(Refused) as refused:
+            who(SHARED, parent=family.name, page_token=token, **question)
+        assert refused.value.reason == "INVALID_PAGE_TOKEN"
