@@ -6,8 +6,8 @@
 pub mod accounts;
 pub mod check;
 pub mod contacts;
-pub mod erase;
 pub mod counts;
+pub mod erase;
 mod error;
 pub mod expiry;
 pub mod find;
