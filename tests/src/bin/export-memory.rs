@@ -140,10 +140,8 @@ async fn export(
                 Err(status) => broken = Some(status),
             }
         } else {
-            let request = man::ExportConsentChangesRequest {
-                resume_token,
-                ..request(business, format)
-            };
+            let request =
+                man::ExportConsentChangesRequest { resume_token, ..request(business, format) };
             match exports.export_consent_changes(request).await.map(tonic::Response::into_inner) {
                 Ok(mut answers) => loop {
                     match answers.message().await {
