@@ -222,7 +222,7 @@ async fn listed(world: &World, ask: pb::ListConsentsRequest) -> HashMap<(String,
 
 async fn pasts(world: &World, histories: &Histories, dice: &mut Dice) {
     let name = |contact: &ContactId| CONTACTS.format(world.business, *contact);
-    for i in 0..12 {
+    for i in 0..9 {
         // Anywhere; and at the very moment of a change, or just before it.
         let at = match i % 3 {
             0 => world.now() - SignedDuration::from_mins(dice.roll(760 * 24 * 60)),
@@ -288,7 +288,7 @@ async fn pasts(world: &World, histories: &Histories, dice: &mut Dice) {
 }
 
 async fn everything(db: TestDb, zone: &str, seed: u64) {
-    let (world, histories, mut dice) = thrown(db, zone, seed, 400).await;
+    let (world, histories, mut dice) = thrown(db, zone, seed, 250).await;
     trends(&world, &histories, &mut dice, zone).await;
     breakdowns(&world, &histories, &mut dice).await;
     pasts(&world, &histories, &mut dice).await;
