@@ -106,9 +106,9 @@ async fn what_would_not_fit_what_the_client_has_is_refused_and_not_sent(db: Test
     let mut begun = Vec::new();
     for format in FORMATS {
         let ask = Ask::changes(&world, format);
-        // On a busy machine there are messages without bytes before the first ones.
+        // The first message may be empty, or no more than a magic number.
         let messages = ask.all(&world).await;
-        let first = messages.into_iter().find(|it| it.progress.bytes > 0).unwrap();
+        let first = messages.into_iter().find(|it| it.progress.bytes > 1_000).unwrap();
         begun.push((format, ask.after(&first.token)));
     }
     // Somebody's key is destroyed: their notes are gone from what is made again.
