@@ -40,9 +40,10 @@ async fn read(
             let ask = pb::ListConsentChangesRequest { parent, ..Default::default() };
             ledger.list_consent_changes(ask).await.map(drop)
         }
-        "summary" => {
-            reports.get_consent_summary(pb::GetConsentSummaryRequest { parent, as_of_time: None }).await.map(drop)
-        }
+        "summary" => reports
+            .get_consent_summary(pb::GetConsentSummaryRequest { parent, as_of_time: None })
+            .await
+            .map(drop),
         _ => {
             let granularity = pb::Granularity::Day.into();
             let ask = pb::GetConsentTrendRequest { parent, granularity, ..Default::default() };

@@ -377,7 +377,7 @@ async fn an_expiry_is_in_no_breakdown(db: TestDb) {
         .await;
     world.clock.advance(std::time::Duration::from_hours(3));
     world.take(vec![contact.phone_expired(world.now(), expiry)]).await;
-    for dimension in [pb::BreakdownDimension::Surface, pb::BreakdownDimension::Actor] {
+    for dimension in [Surface, Actor] {
         let span = (start, world.now() + SignedDuration::from_hours(1));
         let values = ask_breakdown(&world, dimension, span, 10).await;
         let resets: i64 = values.iter().map(|value| value.channels[0].resets).sum();
