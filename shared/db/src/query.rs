@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::list::{self, Item, Rows};
 use crate::session::{Connection, Session, in_time};
-use crate::tx::State;
+use crate::tx::{Left, State};
 use crate::{DbError, row_security};
 
 /// What can be bound in a statement: `i64`, `i32`, `bool`, `&str`, `String`, `Uuid`, `&[u8]`,
@@ -67,7 +67,7 @@ impl<T> Scalar for T where
 pub struct Query<'t> {
     target: Option<Target<'t>>,
     failed: &'t mut bool,
-    executed: &'t mut bool,
+    left: &'t mut Left,
     /// What business PostgreSQL believes that this is about, and what it has to be told first.
     told: &'t mut Option<Uuid>,
     business: Option<Uuid>,
@@ -144,7 +144,7 @@ impl<'t> Query<'t> {
         Self {
             target,
             failed: &mut state.failed,
-            executed: &mut state.executed,
+            left: &mut state.left,
             told: &mut state.told,
             business: state.scope.map(|scope| scope.business().uuid()),
             in_transaction,
@@ -274,7 +274,7 @@ impl<'t> Query<'t> {
 
     /// Runs the statement; how many rows it changed.
     pub async fn execute(self) -> Result<u64, DbError> {
-        *self.executed = true;
+        *self.left = Left::Something;
         let limit = self.limit;
         let (target, sql, failed) = self.ready().await?;
         let changed = match target {

@@ -21,7 +21,7 @@ use crate::pools::{self, PROMPT, TRUSTED};
 use crate::session::in_time;
 
 /// How long a connection stays away from its pool, which closes what is too old or too many.
-const AWAY_AT_MOST: Duration = Duration::from_secs(60);
+const AWAY_AT_MOST: Duration = Duration::from_mins(1);
 
 /// The connections of a pool, all of which are taken through this.
 pub(crate) struct Readers<D: Database> {

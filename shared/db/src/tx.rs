@@ -44,14 +44,21 @@ pub(crate) struct State {
     /// A statement was begun and did not succeed. PostgreSQL would answer "committed" to such a unit
     /// and roll it back.
     pub(crate) failed: bool,
-    /// A statement was run that is not there to fetch rows, so it leaves something behind.
-    pub(crate) executed: bool,
+    pub(crate) left: Left,
     /// A request was begun and has no outcome yet.
     pub(crate) unanswered: bool,
     pub(crate) announcements: Vec<&'static str>,
     pub(crate) limits: Limits,
     /// Given back last, when the session is.
     _held: Held,
+}
+
+/// What the statements so far have left behind in the session, for all that one can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    /// One was run that is not there to fetch rows.
+    Something,
 }
 
 /// What a unit of work or a read holds while it lasts.
@@ -91,7 +98,7 @@ impl State {
             limits,
             scope,
             failed: false,
-            executed: false,
+            left: Left::Nothing,
             unanswered: false,
             announcements: Vec::new(),
             _held: held,
@@ -128,7 +135,7 @@ impl Drop for State {
     /// A read that fetched all that it asked for leaves its connection as it is; any other leaves it to the pool.
     fn drop(&mut self) {
         if !self.failed
-            && !self.executed
+            && self.left == Left::Nothing
             && let Some(session) = self.session.take()
         {
             session.keep(self.told);
