@@ -141,12 +141,11 @@ impl<'a> About<'a> {
         }
         Some(match field.name() {
             "role" | "state" | "to_state" => 3,
-            "kind" | "reason" => 1,
             "plan" => 5,
-            "channel" | "channels" | "granularity" | "from_state" | "cause" | "privilege"
-            | "field" => 1,
+            "kind" | "reason" | "format" | "channel" | "channels" | "granularity"
+            | "from_state" | "cause" | "privilege" | "field" => 1,
             "surface" => self.surface,
-            "shared_address_policy" => 2,
+            "shared_address_policy" | "dimension" => 2,
             _ => return None,
         })
     }

@@ -12,6 +12,7 @@ use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_proto::manager::v1::proof_service_client::ProofServiceClient;
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
+use yinyom_proto::manager::v1::retention_service_client::RetentionServiceClient;
 use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
 use yinyom_proto::settings::v1::consent_settings_service_client::ConsentSettingsServiceClient;
 use yinyom_testkit::tokens::Bearer;
@@ -38,6 +39,7 @@ pub struct Person {
     pub ledger: LedgerServiceClient<Wire>,
     pub proofs: ProofServiceClient<Wire>,
     pub reports: ReportServiceClient<Wire>,
+    pub retention: RetentionServiceClient<Wire>,
 }
 
 impl Person {
@@ -75,6 +77,7 @@ impl Person {
             ledger: LedgerServiceClient::new(to_manager()),
             proofs: ProofServiceClient::new(to_manager()),
             reports: ReportServiceClient::new(to_manager()),
+            retention: RetentionServiceClient::new(to_manager()),
         }
     }
 }

@@ -90,19 +90,20 @@ impl App {
         let sealer = manager.masters.sealer("yinyom manager page tokens").await?;
         let api = Api::new(manager.clone(), sealer);
         let sized = parts.server.clone();
-        let receipts = ReceiptServiceServer::from_arc(Arc::clone(&api));
-        let retention = RetentionServiceServer::from_arc(Arc::clone(&api));
-        let [a, b, c, d, e] = [(); 5].map(|()| Arc::clone(&api));
+        let shared = || Arc::clone(&api);
         let server =
             Server::new(parts.server, parts.authenticator, yinyom_proto::DESCRIPTORS, ACCESS)
-                .add_service(with_message_limits!(AuditServiceServer::from_arc(a), sized))
-                .add_service(with_message_limits!(ExportServiceServer::from_arc(e), sized))
-                .add_service(with_message_limits!(LedgerServiceServer::from_arc(b), sized))
-                .add_service(with_message_limits!(ProofServiceServer::from_arc(c), sized))
-                .add_service(with_message_limits!(receipts, sized))
-                .add_service(with_message_limits!(ReportServiceServer::from_arc(d), sized))
-                .add_service(with_message_limits!(retention, sized))
-                .add_service(with_message_limits!(WatchServiceServer::from_arc(api), sized));
+                .add_service(with_message_limits!(AuditServiceServer::from_arc(shared()), sized))
+                .add_service(with_message_limits!(ExportServiceServer::from_arc(shared()), sized))
+                .add_service(with_message_limits!(LedgerServiceServer::from_arc(shared()), sized))
+                .add_service(with_message_limits!(ProofServiceServer::from_arc(shared()), sized))
+                .add_service(with_message_limits!(ReceiptServiceServer::from_arc(shared()), sized))
+                .add_service(with_message_limits!(ReportServiceServer::from_arc(shared()), sized))
+                .add_service(with_message_limits!(
+                    RetentionServiceServer::from_arc(shared()),
+                    sized
+                ))
+                .add_service(with_message_limits!(WatchServiceServer::from_arc(shared()), sized));
         Ok(Self { manager, sign_earlier: parts.sign_earlier, server })
     }
 

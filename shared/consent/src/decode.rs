@@ -50,6 +50,7 @@ fn time(input: &mut Decoder<'_>) -> Option<Timestamp> {
 }
 
 /// The outer `None` means that it cannot be read.
+#[expect(clippy::option_option, reason = "nothing, and nothing that can be read, are two things")]
 fn optional<T>(
     input: &mut Decoder<'_>,
     read: impl FnOnce(&mut Decoder<'_>) -> Option<T>,

@@ -64,7 +64,12 @@ pub struct CallLimits {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { page_size: yinyom_kernel::MAX_PAGE_SIZE, batch: 1_000, import_rows: 500, watches: 256 }
+        Self {
+            page_size: yinyom_kernel::MAX_PAGE_SIZE,
+            batch: 1_000,
+            import_rows: 500,
+            watches: 256,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ const MAX_EXACT: u64 = 1 << 53;
 const WIDTH: f64 = 24.0;
 
 pub(crate) struct Book {
-    book: Workbook,
+    sheets: Workbook,
     directory: PathBuf,
     next: u32,
 }
@@ -34,11 +34,11 @@ impl Book {
             sheet.set_column_width(at, WIDTH)?;
             sheet.write_string_with_format(0, at, column.title, &bold)?;
         }
-        Ok(Self { book, directory: directory.to_owned(), next: 1 })
+        Ok(Self { sheets: book, directory: directory.to_owned(), next: 1 })
     }
 
     pub(crate) fn write(&mut self, table: &Table, rows: &[Row]) -> Result<(), TableError> {
-        let sheet = self.book.worksheet_from_index(0)?;
+        let sheet = self.sheets.worksheet_from_index(0)?;
         for row in rows {
             if u64::from(self.next) > MAX_SHEET_ROWS {
                 return Err(TableError::TooManyRows);
@@ -54,7 +54,7 @@ impl Book {
     /// The workbook, from its beginning.
     pub(crate) fn finish(mut self) -> Result<File, TableError> {
         let mut out = BufWriter::new(tempfile::tempfile_in(&self.directory)?);
-        self.book.save_to_writer(&mut out)?;
+        self.sheets.save_to_writer(&mut out)?;
         out.flush()?;
         let mut file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         file.rewind()?;

@@ -1,4 +1,4 @@
-//! Compact JSON Web Signatures (RFC 7515) by a ledger's key (EdDSA, RFC 8037), for what others verify with standard tools.
+//! Compact JSON Web Signatures (RFC 7515) by a ledger's key (`EdDSA`, RFC 8037), for what others verify with standard tools.
 //!
 //! What is signed begins with a header in base64, so that it is none of a record's or a checkpoint's messages: those begin
 //! with their name and hold characters that base64 does not have.

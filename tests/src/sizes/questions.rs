@@ -54,7 +54,7 @@ impl Question {
 
 /// Somebody who reads the ledger of a business.
 pub struct Reader {
-    business: TestBusiness,
+    business: Box<TestBusiness>,
     contacts: Vec<String>,
     size: i64,
     year_ago: prost_types::Timestamp,
@@ -80,7 +80,7 @@ impl Reader {
         let summary = owner.reports.get_consent_summary(ask).await.expect("a summary").into_inner();
         let year = SignedDuration::from_hours(24 * 365);
         let year_ago = timestamp(house.clock.now() - year);
-        Self { business, contacts, size: summary.changes, year_ago, asked: 0 }
+        Self { business: Box::new(business), contacts, size: summary.changes, year_ago, asked: 0 }
     }
 
     /// How many changes the ledger has.

@@ -119,12 +119,12 @@ pub async fn clone_business(house: &House, business: BusinessId, copies: usize) 
         );
         for some in ids.chunks(10) {
             let (sql, some) = (AssertSqlSafe(sql.clone()), some.to_vec());
-            let copied = db.write_unscoped(move |mut tx| async move {
+            let written = db.write_unscoped(move |mut tx| async move {
                 let rows = Rows::new().uuids("copy", some);
                 tx.query(sql).bind(of).rows(rows).execute().await?;
                 tx.done::<_, DbError>(())
             });
-            copied.await.expect("copies");
+            written.await.expect("copies");
         }
     }
 }

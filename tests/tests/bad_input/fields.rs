@@ -14,6 +14,7 @@ pub fn cases(world: &World) -> Vec<Case> {
     cases.extend(leads(world));
     cases.extend(accounts(world));
     cases.extend(batches(world));
+    cases.extend(previews());
     cases
 }
 
@@ -340,6 +341,18 @@ fn batches(world: &World) -> Vec<Case> {
             ],
         ),
         invalid(
+            "no rows",
+            "directory.v1.ConsentService/BatchSetContactConsents",
+            &say,
+            &[("parent", "INVALID_NAME"), ("requests", "REQUIRED"), ("request_id", "INVALID_ID")],
+        ),
+    ]
+}
+
+/// What a switch would do, and who shares an address.
+fn previews() -> Vec<Case> {
+    vec![
+        invalid(
             "a policy that there is not",
             "directory.v1.SharedAddressService/PreviewSharedAddressPolicy",
             &dir::PreviewSharedAddressPolicyRequest {
@@ -378,12 +391,6 @@ fn batches(world: &World) -> Vec<Case> {
                 ..Default::default()
             },
             &[("parent", "INVALID_NAME"), ("not_set_visibility", "UNKNOWN_VALUE")],
-        ),
-        invalid(
-            "no rows",
-            "directory.v1.ConsentService/BatchSetContactConsents",
-            &say,
-            &[("parent", "INVALID_NAME"), ("requests", "REQUIRED"), ("request_id", "INVALID_ID")],
         ),
     ]
 }

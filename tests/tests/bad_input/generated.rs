@@ -58,7 +58,7 @@ pub async fn page_tokens(world: &World) {
         assert!(!token.is_empty(), "{} has one page only", method.name());
         pages.push((method, who, first, token));
     }
-    assert_eq!(pages.len(), 16);
+    assert_eq!(pages.len(), 21);
     for (i, (method, who, first, token)) in pages.iter().enumerate() {
         let with = |request: &DynamicMessage, token: &str| {
             let mut request = request.clone();
@@ -130,8 +130,31 @@ async fn enough_for_two_pages(world: &World) {
         |reveals| *reveals >= 2,
     );
     recorded.await;
+    what_is_kept_of_persons(world).await;
     // The pages of the ledger need what was just done.
     crate::stored::Stored::read(world).await;
+}
+
+/// Two legal holds, two refused requests, two erasures; addresses that are shared; and changes by two people.
+async fn what_is_kept_of_persons(world: &World) {
+    for number in ["+66811110001", "+66811110002"] {
+        let shared = [&[number][..], &["shared@example.co.th"][..]];
+        for _ in 0..2 {
+            world.ours.contact(shared[0], shared[1]).await;
+        }
+        let gone = world.ours.contact(&[], &[]).await.name;
+        let about = Things { contact: gone, ..world.own.clone() };
+        for name in ["SetLegalHold", "RecordRefusedRequest", "EraseSubject"] {
+            let method = methods().into_iter().find(|method| method.name() == name).unwrap();
+            let request = About::member(&about).request(&method);
+            send(world, &method, &world.ours.owner, &request).await.expect(name);
+        }
+    }
+    let words = yinyom_tests::assign(
+        &world.own.contact,
+        &[(types::Channel::Email, types::ConsentState::Denied)],
+    );
+    world.ours.admin.consents.clone().set_contact_consents(words).await.unwrap();
 }
 
 /// The first of pages with one item each, without a filter.

@@ -3,7 +3,7 @@
 use yinyom_proto::directory::v1 as dir;
 use yinyom_proto::manager::v1 as man;
 use yinyom_proto::settings::v1 as set;
-use yinyom_tests::eventually;
+use yinyom_tests::{Person, eventually};
 
 use crate::World;
 
@@ -18,6 +18,8 @@ pub struct Stored {
     members: Vec<set::Member>,
     viewers: Vec<set::Viewer>,
     ledger: Vec<man::LedgerEntry>,
+    holds: Vec<man::LegalHold>,
+    refused: Vec<man::RefusedRequest>,
     businesses: usize,
 }
 
@@ -44,6 +46,13 @@ impl Stored {
             set::ListViewersRequest { parent: parent.clone(), page_size, ..Default::default() };
         let business = set::GetBusinessRequest { name: parent.clone() };
         let settings = set::GetConsentSettingsRequest { name: format!("{parent}/consentSettings") };
+        let holds =
+            man::ListLegalHoldsRequest { parent: parent.clone(), page_size, ..Default::default() };
+        let refused = man::ListRefusedRequestsRequest {
+            parent: parent.clone(),
+            page_size,
+            ..Default::default()
+        };
         let ledger = man::ListConsentChangesRequest { parent, page_size, ..Default::default() };
         let businesses = set::ListBusinessesRequest { page_size, ..Default::default() };
         let mut vendor = world.house.named("vendor").businesses;
@@ -64,9 +73,18 @@ impl Stored {
             members: owner.businesses.list_members(members).await.unwrap().into_inner().members,
             viewers: owner.settings.list_viewers(viewers).await.unwrap().into_inner().viewers,
             ledger: owner.ledger.list_consent_changes(ledger).await.unwrap().into_inner().entries,
+            holds: owner.retention.list_legal_holds(holds).await.unwrap().into_inner().legal_holds,
+            refused: refused_requests(&mut owner, refused).await,
             businesses: businesses.businesses.len(),
         }
     }
+}
+
+async fn refused_requests(
+    owner: &mut Person,
+    asked: man::ListRefusedRequestsRequest,
+) -> Vec<man::RefusedRequest> {
+    owner.retention.list_refused_requests(asked).await.unwrap().into_inner().refused_requests
 }
 
 fn points(contacts: &[dir::Contact]) -> impl Iterator<Item = &dir::ContactPoint> {

@@ -125,7 +125,9 @@ fn listed_for(name: &str, rpc: &str) -> bool {
 }
 
 fn uses_up(method: &MethodDescriptor) -> bool {
-    ["Remove", "Convert", "Delete", "Transfer", "Erase"].iter().any(|verb| method.name().starts_with(verb))
+    ["Remove", "Convert", "Delete", "Transfer", "Erase"]
+        .iter()
+        .any(|verb| method.name().starts_with(verb))
 }
 
 async fn ask(
@@ -159,6 +161,8 @@ async fn ask(
     let answer = match (code, reason.as_str()) {
         (Code::PermissionDenied, "RPC_NOT_ALLOWED") => Answer::NotThisKind,
         (Code::PermissionDenied, _) => Answer::NotThisRole,
+        // The one that is named is not there, which only those hear who may release one.
+        (Code::NotFound, _) if method.name() == "ReleaseLegalHold" => Answer::Admitted,
         (Code::Unauthenticated | Code::NotFound | Code::Unimplemented | Code::Internal, _) => {
             panic!("{} by {who:?}: {code:?} {reason}", method.name())
         }

@@ -102,6 +102,7 @@ impl TableExport {
     }
 
     /// The same from its beginning.
+    #[must_use]
     pub fn again(&self) -> Self {
         let (wanted, fixed) = (self.wanted.clone(), self.fixed.clone());
         Self::of(&self.manager, &self.caller, self.business, wanted, fixed, None)
@@ -185,7 +186,7 @@ impl TableExport {
                         made.extend(fold.take());
                     }
                     fold.get_or_insert_with(|| Box::new(Fold::begin(change.contact)))
-                        .take(recorded);
+                        .take(&recorded);
                 }
                 if self.done {
                     made.extend(fold.take());

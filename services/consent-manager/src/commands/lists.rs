@@ -67,8 +67,7 @@ async fn stood(
     let mut records = Vec::new();
     // The contact of the last place may have another channel.
     let mut contacts = match (filter.contact, after) {
-        (Some(contact), _) => vec![contact],
-        (None, Some((contact, _))) => vec![contact],
+        (Some(contact), _) | (None, Some((contact, _))) => vec![contact],
         // Each has two rows, as a rule.
         (None, None) => {
             let some = size.fetch() / 2 + 1;

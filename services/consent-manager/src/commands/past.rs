@@ -50,7 +50,7 @@ pub(super) async fn stood(
             Stood::Absent => {}
             Stood::So(made) => all.push((*contact, made)),
             Stood::AskAll => {
-                let made = stood_after(past::up_to(tx, *contact, lasts.seq).await?, at);
+                let made = stood_after(&past::up_to(tx, *contact, lasts.seq).await?, at);
                 all.push((*contact, made));
             }
         }

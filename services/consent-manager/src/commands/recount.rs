@@ -100,7 +100,9 @@ async fn kept(tx: &mut Tx) -> Result<Prints, StoreError> {
     let (mut kept, mut last) = (Prints::default(), None);
     loop {
         let mut some = rollups::kept(tx, last.as_ref(), STEP).await?;
-        some.iter().for_each(|(spot, counts)| kept.add(spot, counts));
+        for (spot, counts) in &some {
+            kept.add(spot, counts);
+        }
         match some.pop() {
             Some((spot, _)) => last = Some(spot),
             None => return Ok(kept),

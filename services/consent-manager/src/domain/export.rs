@@ -87,7 +87,7 @@ impl Fold {
     }
 
     /// The next change.
-    pub fn take(&mut self, recorded: Recorded) {
+    pub fn take(&mut self, recorded: &Recorded) {
         let (change, before) = (&recorded.change, self.consents.take());
         if ends(change) {
             self.made_by = ByChannel::default();

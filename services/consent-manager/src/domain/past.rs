@@ -47,9 +47,11 @@ pub fn stood(last: &Recorded, of: &ByChannel<Option<&Recorded>>, at: Timestamp) 
 }
 
 /// How a contact stood at `at`, from all of its changes by then.
-pub fn stood_after(changes: Vec<Recorded>, at: Timestamp) -> Vec<Made> {
+pub fn stood_after(changes: &[Recorded], at: Timestamp) -> Vec<Made> {
     let Some(first) = changes.first() else { return Vec::new() };
     let mut fold = Fold::begin(first.change.contact);
-    changes.into_iter().for_each(|recorded| fold.take(recorded));
+    for recorded in changes {
+        fold.take(recorded);
+    }
     fold.finish(at)
 }

@@ -259,7 +259,9 @@ proptest! {
         prop_assert_eq!(kept, anew.rollups().collect::<Vec<_>>(), "a recount is the same");
 
         // Moments anywhere, and one at the very moment of a change.
-        edges.iter_mut().for_each(|at| *at += START - 2_000 * MINUTE);
+        for at in &mut edges {
+            *at += START - 2_000 * MINUTE;
+        }
         if !changes.is_empty() {
             edges.push(changes[exact.index(changes.len())].recorded_at.as_microsecond());
         }

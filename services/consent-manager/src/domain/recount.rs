@@ -139,7 +139,9 @@ mod tests {
             (Counts { grants: 1, ..Counts::default() }, Counts { grants: 2, ..Counts::default() });
         let prints = |all: &[(i64, Counts)]| {
             let mut prints = Prints::default();
-            all.iter().for_each(|(unit, counts)| prints.add(&spot(*unit), counts));
+            for (unit, counts) in all {
+                prints.add(&spot(*unit), counts);
+            }
             prints
         };
         let kept = prints(&[(3, one), (4, two), (3, one)]);

@@ -70,8 +70,8 @@ impl Ask {
                 while taken.len() < most
                     && let Some(it) = answers.message().await?
                 {
-                    let (data, token) = (it.data, it.resume_token);
-                    taken.push(Message { data, token, progress: it.progress.unwrap() });
+                    let (data, progress) = (it.data, it.progress.unwrap());
+                    taken.push(Message { data, token: it.resume_token, progress });
                 }
             }
             Self::Consents(ask) => {
@@ -79,8 +79,8 @@ impl Ask {
                 while taken.len() < most
                     && let Some(it) = answers.message().await?
                 {
-                    let (data, token) = (it.data, it.resume_token);
-                    taken.push(Message { data, token, progress: it.progress.unwrap() });
+                    let (data, progress) = (it.data, it.progress.unwrap());
+                    taken.push(Message { data, token: it.resume_token, progress });
                 }
             }
         }

@@ -16,6 +16,7 @@ use yinyom_testkit::{TestDb, both_databases};
 use crate::support::history::{Dice, Histories};
 use crate::support::*;
 
+#[expect(clippy::unnecessary_wraps, reason = "as a message has it")]
 fn time(at: Timestamp) -> Option<prost_types::Timestamp> {
     Some(wire::timestamp(at))
 }

@@ -34,7 +34,7 @@ async fn thrown(db: TestDb, zone: &str, seed: u64, changes: i64) -> (World, Hist
     (world, histories, dice)
 }
 
-/// Grants, refusals, resets, opt-outs; and how many more are NOT_SET, GRANTED, DENIED.
+/// Grants, refusals, resets, opt-outs; and how many more are `NOT_SET`, `GRANTED`, `DENIED`.
 fn count<'a>(events: impl Iterator<Item = &'a Event>) -> [i64; 7] {
     let mut counts = [0; 7];
     for Event { from, to, .. } in events.filter(|event| event.from != event.to) {
@@ -58,6 +58,7 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a message has it")]
 fn time(at: Timestamp) -> Option<prost_types::Timestamp> {
     Some(wire::timestamp(at))
 }

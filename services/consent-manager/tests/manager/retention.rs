@@ -140,7 +140,7 @@ async fn a_hold_is_set_and_released_by_readers_alone(db: TestDb) {
     let released = release(officer, &set_by[0].name).await.unwrap().into_inner();
     let released = released.legal_hold.unwrap();
     assert_eq!(released.release_actor, format!("{}/members/{officer}", world.parent()));
-    world.clock.advance(std::time::Duration::from_secs(60));
+    world.clock.advance(std::time::Duration::from_mins(1));
     let again = release(owner, &set_by[0].name).await.unwrap().into_inner();
     assert_eq!(again.legal_hold.unwrap(), released, "who released it first");
     assert_eq!(holds(&world, false).await.len(), 2);
@@ -207,7 +207,7 @@ async fn a_refused_request_is_recorded_once_and_for_ever(db: TestDb) {
     assert_eq!((&*first.text, first.kind()), ("asked thrice", access));
     assert_eq!(first.actor, format!("{}/members/{}", world.parent(), world.members.officer));
     assert_eq!(first.actor_role, i32::from(yinyom_proto::types::v1::Role::User));
-    world.clock.advance(std::time::Duration::from_secs(60));
+    world.clock.advance(std::time::Duration::from_mins(1));
     let again =
         record(&world, officer(), refused(&contact.name(), access, "asked thrice"), &id).await;
     assert_eq!(again.unwrap(), first);

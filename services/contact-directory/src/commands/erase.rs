@@ -133,7 +133,7 @@ fn events(
             Cause::Expired => (DIRECTORY.clone(), Surface::Api),
             _ => (session.actor.clone(), surface_of(session)),
         };
-        told(ConsentChange {
+        told(&ConsentChange {
             actor,
             surface,
             ..bare(session.scope, contact, seq, cause, channels, now)
@@ -183,12 +183,12 @@ pub(crate) fn bare(
     }
 }
 
-fn told(change: ConsentChange) -> Event {
+fn told(change: &ConsentChange) -> Event {
     use prost::Message;
     Event {
         stream: change.contact.uuid(),
         seq: change.seq,
-        payload: wire::change_to_wire(&change).encode_to_vec().into(),
+        payload: wire::change_to_wire(change).encode_to_vec().into(),
         created_at: change.recorded_at,
         trace_parent: None,
     }

@@ -48,6 +48,7 @@ struct Row {
 
 /// Contacts with a grant that has run out and is not recorded.
 #[derive(sqlx::FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "columns of a query")]
 struct DueRow {
     phone_state: i32,
     email_state: i32,

@@ -228,7 +228,9 @@ impl File {
         let (writer, all, written_rows) = done.map_err(ExportFault::from)?;
         self.stage = Stage::Rows(writer);
         self.rows = written_rows;
-        all.into_iter().for_each(|made| self.cut(made));
+        for made in all {
+            self.cut(made);
+        }
         Ok(())
     }
 

@@ -28,11 +28,14 @@ pub(in crate::api) fn business(parent: &str) -> Result<BusinessId, InvalidInput>
     wrong.finish(business)
 }
 
+/// A contact, as of when, and how much of its history.
+type OfContact = ((BusinessId, ContactId), Option<Timestamp>, PageSize);
+
 /// Whose history.
 pub(in crate::api) fn history(
     asked: &pb::GetContactHistoryRequest,
     call: &Call,
-) -> Result<((BusinessId, ContactId), Option<Timestamp>, PageSize), InvalidInput> {
+) -> Result<OfContact, InvalidInput> {
     let mut wrong = Violations::new();
     let contact = wrong.take("contact", CONTACTS.parse(&asked.contact));
     let as_of = read_timestamp(&mut wrong, "as_of_time", asked.as_of_time.as_ref());

@@ -181,11 +181,13 @@ async fn evidence_that_the_ledger_does_not_have_yet_goes_too(db: TestDb) {
     say(&house, &house.owner, noted(GRANTED)).await.unwrap();
     say(&house, &house.owner, noted(DENIED)).await.unwrap();
     assert_eq!(waiting(&house, contact.id).await, [[false; 3], [true; 3], [true; 3]]);
-    let before: Vec<_> = house.ledger().await.iter().map(|change| change.leaf_hash()).collect();
+    let before: Vec<_> =
+        house.ledger().await.iter().map(yinyom_consent::ConsentChange::leaf_hash).collect();
     erase(&house, &house.owner, contact.id).await.unwrap();
     let proof = [false, true, false];
     assert_eq!(waiting(&house, contact.id).await, [[false; 3], proof, proof, [false; 3]]);
-    let after: Vec<_> = house.ledger().await.iter().map(|change| change.leaf_hash()).collect();
+    let after: Vec<_> =
+        house.ledger().await.iter().map(yinyom_consent::ConsentChange::leaf_hash).collect();
     assert_eq!(after[..3], before[..], "the leaves are what they were");
 }
 
@@ -273,7 +275,7 @@ async fn erasing_again_changes_nothing(db: TestDb) {
     let house = House::on(db.handle()).await;
     let contact = create(&house, "Somchai", &[ONE]).await;
     let first = erase(&house, &house.owner, contact.id).await.unwrap();
-    house.pass(Duration::from_secs(60)).await;
+    house.pass(Duration::from_mins(1)).await;
     let before = everything(&house).await;
     let second = erase(&house, &house.admin, contact.id).await.unwrap();
     assert_eq!(first, second);
@@ -292,7 +294,7 @@ async fn a_request_takes_effect_once(db: TestDb) {
         directory.erase_subject(&house.owner, (house.business, one.id), Some(asked.clone()));
     let first = first.await.unwrap();
     assert_eq!(first.deleted_leads.len(), 1);
-    house.pass(Duration::from_secs(60)).await;
+    house.pass(Duration::from_mins(1)).await;
     let before = everything(&house).await;
     let again =
         directory.erase_subject(&house.owner, (house.business, one.id), Some(asked.clone()));
