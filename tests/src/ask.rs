@@ -99,7 +99,9 @@ impl<'a> About<'a> {
             ("ReleaseLegalHoldRequest", "name") => {
                 return Some(format!("{}/legalHolds/{}", things.business, uuid::Uuid::nil()));
             }
-            ("SetLegalHoldRequest", "reason") => return Some(self.text.to_owned()),
+            ("SetLegalHoldRequest", "reason") | ("RefusedRequest", "text") => {
+                return Some(self.text.to_owned());
+            }
             ("SetLegalHoldRequest" | "RecordRefusedRequestRequest", "request_id") => {
                 return Some(uuid::Uuid::now_v7().to_string());
             }

@@ -211,7 +211,9 @@ impl World {
     }
 
     fn wire(&self) -> Wire {
-        Endpoint::from_shared(self.address.clone()).unwrap().connect_lazy()
+        // So that a stream is at most a message or two ahead of who reads it.
+        let endpoint = Endpoint::from_shared(self.address.clone()).unwrap();
+        endpoint.initial_stream_window_size(64 * 1024).connect_lazy()
     }
 
     pub fn parent(&self) -> String {
