@@ -184,7 +184,7 @@ def test_a_report_counts_what_a_count_over_the_file_counts(imported):
 def test_the_trend_counts_changes_of_mind_and_no_repetition(imported):
     imported.settled()
     said = imported.run("report").stdout
-    weeks = re.findall(r"^\d{4}-\d\d-\d\d +(\d+) \S* +(\d+) \S* +(\d+)$", said, re.M)
+    weeks = re.findall(r"^\d{4}-\d\d-\d\d +(\d+) \S* +(\d+) \S* +(\d+) +[\d.]+ %$", said, re.M)
     yes, no, _ = (sum(map(int, column)) for column in zip(*weeks, strict=True))
     trend = imported.book.trend
     assert (yes, no) == (trend["GRANTED"], trend["DENIED"]), said
