@@ -121,7 +121,9 @@ async fn a_read_that_only_fetched_says_nothing_at_its_end_and_any_other_is_clean
             "fails" => assert!(tx.query("SELECT 1/0").scalar::<i32>().await.is_err()),
             "finds no row" => assert!(tx.query(ALL).scalar::<i64>().await.is_err()),
             "is cut short" => {
-                let mut cut = Box::pin(tx.query(ALL).scalars::<i64>());
+                // Long enough for no server to have answered at once.
+                let long = "SELECT generate_series(1, 300000)::bigint";
+                let mut cut = Box::pin(tx.query(long).scalars::<i64>());
                 assert!(futures::poll!(cut.as_mut()).is_pending());
             }
             _ => {
