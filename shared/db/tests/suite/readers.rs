@@ -121,10 +121,15 @@ async fn a_read_that_only_fetched_says_nothing_at_its_end_and_any_other_is_clean
             "fails" => assert!(tx.query("SELECT 1/0").scalar::<i32>().await.is_err()),
             "finds no row" => assert!(tx.query(ALL).scalar::<i64>().await.is_err()),
             "is cut short" => {
-                // Long enough for no server to have answered at once.
-                let long = "SELECT generate_series(1, 300000)::bigint";
-                let mut cut = Box::pin(tx.query(long).scalars::<i64>());
+                // The server cannot answer while somebody else has what is asked for.
+                let mut other = db.read_unscoped().await.unwrap();
+                let lock = "SELECT 1::bigint FROM pg_advisory_lock(7)";
+                other.query(lock).scalar::<i64>().await.unwrap();
+                let mut cut = Box::pin(tx.query(lock).scalar::<i64>());
                 assert!(futures::poll!(cut.as_mut()).is_pending());
+                drop(cut);
+                let unlock = "SELECT pg_advisory_unlock(7)";
+                assert!(other.query(unlock).scalar::<bool>().await.unwrap());
             }
             _ => {
                 drop(tx);
