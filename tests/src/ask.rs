@@ -99,9 +99,6 @@ impl<'a> About<'a> {
             ("ReleaseLegalHoldRequest", "name") => {
                 return Some(format!("{}/legalHolds/{}", things.business, uuid::Uuid::nil()));
             }
-            ("SetLegalHoldRequest", "reason") | ("RefusedRequest", "text") => {
-                return Some(self.text.to_owned());
-            }
             ("SetLegalHoldRequest" | "RecordRefusedRequestRequest", "request_id") => {
                 return Some(uuid::Uuid::now_v7().to_string());
             }
@@ -126,7 +123,9 @@ impl<'a> About<'a> {
                 name if name.contains("Member") => &things.member,
                 _ => &things.business,
             },
-            (_, "display_name" | "owner_display_name" | "title" | "first_name") => {
+            ("SetLegalHoldRequest", "reason")
+            | ("RefusedRequest", "text")
+            | (_, "display_name" | "owner_display_name" | "title" | "first_name") => {
                 return Some(self.text.to_owned());
             }
             // Of the business.
