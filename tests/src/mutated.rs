@@ -29,9 +29,10 @@ use sent::{Sender, Sent};
 use town::Town;
 
 /// Stand in every text that is sent and stored; neither errors nor logs may hold them.
-pub const CANARIES: [&str; 5] = ["817776661", "kanari", "คานารี่", "818887771", "kenar"];
+pub const CANARIES: [&str; 5] = ["817776661", "kanari", "คานารี่", "818887771", "zubrov"];
 /// Of these, what is stored where only those who see everything see it.
-const HIDDEN: [&str; 2] = ["818887771", "kenar"];
+/// Far from the others: a few flipped bits make none of them into another.
+const HIDDEN: [&str; 2] = ["818887771", "zubrov"];
 
 /// Calls under way at a time.
 const UNDER_WAY: u64 = 48;

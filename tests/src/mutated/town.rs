@@ -41,7 +41,7 @@ impl Town {
         let (business, other) = (house.found().await, house.found().await);
         let things = Things::make(house, &business).await;
         let foreign = Things::make(house, &other).await;
-        let hidden = other.contact(&["+66818887771"], &["kenar@example.co.th"]).await;
+        let hidden = other.contact(&["+66818887771"], &["zubrov@example.co.th"]).await;
         for channel in [Channel::Phone, Channel::Email] {
             other.say(&hidden.name, channel, ConsentState::Denied).await;
         }

@@ -70,8 +70,7 @@ async fn who_may_not_see_a_value_is_answered_as_if_it_were_another_on_postgres()
 async fn the_pairs_differ_for_who_may_see() {
     let db = yinyom_testkit::sqlite(&MIGRATIONS).await;
     let house = House::on(fast(db.config().clone()).await).await;
-    let mut told = BTreeSet::new();
-    let apart = [
+    let mut apart = BTreeSet::from([
         "BatchCheckConsent",
         "BatchGetContacts",
         "GetContact",
@@ -81,17 +80,17 @@ async fn the_pairs_differ_for_who_may_see() {
         "ListLeadContacts",
         "SearchContacts",
         "UpdateContact",
-    ];
-    for seed in 0..2_000 {
-        let came = Pair::new(&house, seed, Viewer::Listed).run(&mut Counts::default()).await;
-        if let Came::Different(method, _) = came {
-            told.insert(method);
+    ]);
+    for seed in 0..1_000 {
+        let pair = Pair::new(&house, seed, Viewer::Listed).asking(|name| apart.contains(name));
+        if let Came::Different(method, _) = pair.run(&mut Counts::default()).await {
+            apart.remove(&method[..]);
         }
-        if apart.iter().all(|method| told.contains(*method)) {
+        if apart.is_empty() {
             return;
         }
     }
-    panic!("only by {told:?}");
+    panic!("not by {apart:?}");
 }
 
 async fn fast(config: DbConfig) -> Db {

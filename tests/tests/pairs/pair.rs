@@ -58,6 +58,8 @@ struct Both {
 pub struct Pair<'a> {
     house: &'a House,
     methods: Vec<MethodDescriptor>,
+    /// Of these, what the viewer asks.
+    asked: Vec<MethodDescriptor>,
     sides: [Side; 2],
     story: Story,
     dice: StdRng,
@@ -80,8 +82,15 @@ impl<'a> Pair<'a> {
                 if viewer == Viewer::Service { house.tokens.named("dashboard") } else { of_viewer };
             Side::new(business, members, owner, of_viewer)
         });
-        let methods = methods().into_iter().filter(of_directory).collect();
-        Self { house, methods, sides, story, dice, listing: None, write: None }
+        let methods: Vec<_> = methods().into_iter().filter(of_directory).collect();
+        let asked = methods.clone();
+        Self { house, methods, asked, sides, story, dice, listing: None, write: None }
+    }
+
+    /// The viewer asks nothing else.
+    pub fn asking(mut self, is_asked: impl Fn(&str) -> bool) -> Self {
+        self.asked.retain(|method| is_asked(method.name()));
+        self
     }
 
     /// Tells the story on both sides, and asks both the same.
@@ -169,10 +178,10 @@ impl<'a> Pair<'a> {
                     return Some(both);
                 }
             }
-            38..58 => return Some(self.guess()),
+            38..58 => return self.guess(),
             _ => {}
         }
-        let method = self.methods[self.dice.random_range(0..self.methods.len())].clone();
+        let method = self.asked[self.dice.random_range(0..self.asked.len())].clone();
         let seed: u64 = self.dice.random();
         let now = self.house.now();
         let surface = if self.story.viewer == Viewer::Service { 6 } else { 4 };
@@ -195,13 +204,13 @@ impl<'a> Pair<'a> {
         Some(Both { method, requests })
     }
 
-    fn guess(&mut self) -> Both {
+    fn guess(&mut self) -> Option<Both> {
         let guess = Guess::roll(&mut self.dice, &self.story);
         let [(name, one), (_, other)] = self.sides.each_ref().map(|side| guess.of(side));
-        let method = method(&self.methods, name);
+        let method = self.asked.iter().find(|method| method.name() == name)?.clone();
         let requests =
             [one, other].map(|asked| DynamicMessage::decode(method.input(), &asked[..]).unwrap());
-        Both { method, requests }
+        Some(Both { method, requests })
     }
 
     async fn owner_withdraws(&mut self) {
