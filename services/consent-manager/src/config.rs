@@ -9,7 +9,7 @@ use std::sync::Arc;
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{
-    ConfigError, KeyArgs, LimitArgs, LogArgs, PeerArgs, TlsArgs, TokenArgs, Transport,
+    ConfigError, KeyArgs, LimitArgs, LogArgs, PeerArgs, ProbeArgs, TlsArgs, TokenArgs, Transport,
 };
 use yinyom_rpc::stand_by;
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: LimitArgs,
     #[command(flatten)]
     pub logs: LogArgs,
+    #[command(flatten)]
+    pub probes: ProbeArgs,
 }
 
 impl Config {
@@ -76,7 +78,9 @@ impl Config {
         yinyom_process::run(&telemetry, async |stop| {
             let transport = self.tls.open()?;
             transport.admit(self.listen)?;
-            let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
+            let health = self.probes.open().await?;
+            let mut parts = self.parts(&transport, Arc::new(SystemClock)).await?;
+            parts.server.health = health;
             let (incoming, address) = transport.listen(self.listen).await?;
             let opening = async move { App::open(parts).await?.unconfirmed().await };
             let opening = stand_by(incoming, Box::pin(opening));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{
-    CallArgs, ConfigError, KeyArgs, LimitArgs, LogArgs, TlsArgs, TokenArgs, Transport,
+    CallArgs, ConfigError, KeyArgs, LimitArgs, LogArgs, ProbeArgs, TlsArgs, TokenArgs, Transport,
 };
 use yinyom_rpc::stand_by;
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub limits: LimitArgs,
     #[command(flatten)]
     pub logs: LogArgs,
+    #[command(flatten)]
+    pub probes: ProbeArgs,
 }
 
 impl Config {
@@ -73,7 +75,9 @@ impl Config {
         yinyom_process::run(&telemetry, async |stop| {
             let transport = self.tls.open()?;
             transport.admit(self.listen)?;
-            let parts = self.parts(&transport, Arc::new(SystemClock)).await?;
+            let health = self.probes.open().await?;
+            let mut parts = self.parts(&transport, Arc::new(SystemClock)).await?;
+            parts.server.health = health;
             let (incoming, address) = transport.listen(self.listen).await?;
             let opening = stand_by(incoming, Box::pin(App::open(parts)));
             let Some((incoming, app)) = stop.run_until_cancelled(opening).await else {

@@ -200,6 +200,10 @@ pub struct LogArgs {
     #[arg(long, env = "YINYOM_LOG", default_value = "info")]
     pub log: String,
 
+    /// File with the same, in its place: it is read again while the process runs
+    #[arg(long, env = "YINYOM_LOG_FILTER_FILE", value_name = "FILE")]
+    pub log_filter_file: Option<PathBuf>,
+
     /// Log one JSON object a line
     #[arg(long, env = "YINYOM_LOG_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub log_json: bool,
@@ -214,6 +218,7 @@ impl LogArgs {
     pub fn telemetry(&self, service: &str) -> TelemetryConfig {
         TelemetryConfig {
             filter: self.log.clone(),
+            filter_file: self.log_filter_file.clone(),
             format: if self.log_json { Format::Json } else { Format::Human },
             otlp_endpoint: self.otlp_endpoint.clone(),
             ..TelemetryConfig::new(service)
@@ -240,6 +245,7 @@ mod tests {
         let command = crate::KeyArgs::augment_args(command);
         let command = PeerArgs::augment_args(command);
         let command = LogArgs::augment_args(command);
+        let command = crate::ProbeArgs::augment_args(command);
         let command = crate::TlsArgs::augment_args(command);
         let command = crate::LimitArgs::augment_args(command);
         for flag in command.get_arguments() {

@@ -9,6 +9,7 @@ mod key_args;
 mod key_url;
 mod life;
 mod limits;
+mod probes;
 mod transport;
 
 pub use args::{CallArgs, ConfigError, LogArgs, PeerArgs, TokenArgs};
@@ -16,4 +17,5 @@ pub use key_args::{KeyArgs, Secret};
 pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;
 pub use limits::LimitArgs;
+pub use probes::ProbeArgs;
 pub use transport::{CallTlsArgs, Demand, TlsArgs, Transport};

@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::Health;
+
 /// The largest message that is taken or sent, tonic's own default for what is taken: a client's, too.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Limits of a server.
+/// Limits of a server, and what it says of itself.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// How long a unary call may take, if its caller is more patient.
@@ -47,6 +49,8 @@ pub struct ServerConfig {
     pub linger: Duration,
     /// How long calls have to end after that.
     pub drain_limit: Duration,
+    /// Where it says whether it serves.
+    pub health: Health,
 }
 
 /// What one call may name or ask for. The API promises no more, and an operator may allow less.
@@ -118,6 +122,7 @@ impl Default for ServerConfig {
             call: CallLimits::default(),
             linger: Duration::ZERO,
             drain_limit: Duration::from_secs(10),
+            health: Health::default(),
         }
     }
 }

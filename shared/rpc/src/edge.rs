@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
-use yinyom_kernel::waited_for;
+use yinyom_kernel::{Fault as _, waited_for};
 
 use crate::admission::{Admission, Place};
 use crate::arrival::{Arrival, Gate};
@@ -32,7 +32,7 @@ use crate::incoming::Peer;
 use crate::lines::{Arrived, Line, Stranger};
 use crate::methods::Door;
 use crate::shape::shape;
-use crate::{Call, CallLimits, EdgeFault, REQUEST_ID, request_id, status};
+use crate::{Call, CallLimits, EdgeFault, REQUEST_ID, metrics, request_id, status};
 
 /// What all calls of a server share.
 pub(crate) struct Shared {
@@ -120,12 +120,12 @@ impl Edge {
             let reflection = arrival.is_reflection().then(|| admission.reflect());
             Holds::Open { _line: stranger, _place: reflection.transpose().map_err(fault)? }
         } else {
-            let mut place = admission.enter().map_err(fault)?;
+            let mut place = admission.enter().inspect_err(shed).map_err(fault)?;
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);
             if let Caller::Member { business, .. } = call.caller() {
-                admission.count(&mut place, *business).map_err(fault)?;
+                admission.count(&mut place, *business).inspect_err(shed).map_err(fault)?;
             }
             request.extensions_mut().insert(call);
             Holds::Call { _place: place }
@@ -240,7 +240,9 @@ impl Record {
             return;
         }
         self.holds = None;
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let took = self.started.elapsed();
+        metrics::answered(self.name, code, took);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         // A caller's fault is no error of ours (STACK T8): the log says the code and goes on. Nor is it news that a
         // caller went away.
         if matches!(code, Code::Ok | Code::Cancelled) {
@@ -255,6 +257,10 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.finish(Code::Cancelled);
     }
+}
+
+fn shed(fault: &EdgeFault) {
+    metrics::shed(fault.reason());
 }
 
 async fn until(deadline: Option<Instant>) {

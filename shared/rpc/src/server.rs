@@ -13,7 +13,6 @@ use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use tower::Service;
 use yinyom_identity::{Access, Authenticator};
 
@@ -57,7 +56,6 @@ pub struct Server {
     access: &'static [Access],
     services: Vec<&'static str>,
     routes: RoutesBuilder,
-    health: HealthReporter,
 }
 
 impl Server {
@@ -70,11 +68,9 @@ impl Server {
         descriptors: &'static [u8],
         access: &'static [Access],
     ) -> Self {
-        let (health, probes) = tonic_health::server::health_reporter();
         let mut routes = Routes::builder();
-        routes.add_service(probes);
-        let services = Vec::new();
-        Self { config, authenticator, descriptors, access, services, routes, health }
+        routes.add_service(config.health.server());
+        Self { config, authenticator, descriptors, access, services: Vec::new(), routes }
     }
 
     /// Adds a generated server.
@@ -92,12 +88,6 @@ impl Server {
         self.services.push(S::NAME);
         self.routes.add_service(service);
         self
-    }
-
-    /// Health, for who must say "not serving" for a reason of its own. Each service's name and ""
-    /// are serving from the start.
-    pub fn health(&self) -> HealthReporter {
-        self.health.clone()
     }
 
     /// [Serves](Self::serve_with_incoming) what comes in: at a listener in clear, or as `yinyom-tls` lets it in.
@@ -130,9 +120,7 @@ impl Server {
             return Err(ServeError::AccessTable(gaps));
         }
         self.add_reflection()?;
-        for service in &self.services {
-            self.health.set_service_status(service, ServingStatus::Serving).await;
-        }
+        self.config.health.say(&self.services, ServingStatus::Serving).await;
         let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
         let edge = Edge {
             shared: Arc::new(Shared {
@@ -148,10 +136,11 @@ impl Server {
             routes: self.routes.routes().prepare(),
         };
         let (linger, limit) = (self.config.linger, self.config.drain_limit);
-        let (health, services, begin) = (self.health, self.services, draining.clone());
+        let (health, services) = (self.config.health.clone(), self.services);
+        let begin = draining.clone();
         let stopping = async move {
             shutdown.cancelled().await;
-            stop_health(&health, &services).await;
+            health.say(&services, ServingStatus::NotServing).await;
             tokio::time::sleep(linger).await;
             begin.cancel();
         };
@@ -197,12 +186,6 @@ impl Server {
         self.routes.add_service(v1);
         self.routes.add_service(v1alpha);
         Ok(())
-    }
-}
-
-async fn stop_health(health: &HealthReporter, services: &[&'static str]) {
-    for service in services.iter().chain(&[""]) {
-        health.set_service_status(service, ServingStatus::NotServing).await;
     }
 }
 

@@ -1,14 +1,19 @@
-//! Logs to standard error, and traces to an OpenTelemetry collector if one is configured.
+//! Logs to standard error, traces to an OpenTelemetry collector if one is configured, and metrics for a Prometheus that asks
+//! ([`scrape`]).
 //!
 //! Nothing personal gets out: our own lines hold pseudonymous ids and codes only; all other crates are
 //! never heard below `INFO`, whatever the filter says, because they print there what they work on:
 //! headers (tokens), statements, the phone numbers that they read; and a panic is logged by its place,
-//! not by its message, which may hold anything.
+//! not by its message, which may hold anything. Metrics have labels of a few known values each: methods, codes, reasons.
 //!
-//! Metrics are not here.
+//! What is measured is where it happens: each crate makes its instruments of the global meter, after [`init`].
+
+mod metrics;
 
 use std::io;
 use std::panic::PanicHookInfo;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
@@ -20,7 +25,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{Layer, Registry};
+use tracing_subscriber::{Layer, Registry, reload};
+
+pub use metrics::{ScrapeError, TEXT, scrape};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +46,8 @@ pub struct TelemetryConfig {
     pub service: String,
     /// Directives of `tracing_subscriber::EnvFilter`: `info,yinyom_rpc=debug`.
     pub filter: String,
+    /// A file that holds them in its place. Whoever runs the process reads it, again and again ([`Guard::filter`]).
+    pub filter_file: Option<PathBuf>,
     /// How log lines look.
     pub format: Format,
     /// The collector's OTLP/gRPC endpoint, `http://host:4317`. Without one, nothing is traced.
@@ -51,6 +60,7 @@ impl TelemetryConfig {
         Self {
             service: service.into(),
             filter: "info".to_owned(),
+            filter_file: None,
             format: Format::default(),
             otlp_endpoint: None,
         }
@@ -64,6 +74,8 @@ pub enum TelemetryError {
     Filter(#[from] ParseError),
     #[error("the trace exporter cannot be set up")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    #[error("metrics cannot be set up")]
+    Metrics(#[from] ScrapeError),
     #[error("telemetry is set up already")]
     Twice(#[from] TryInitError),
 }
@@ -73,9 +85,41 @@ pub enum TelemetryError {
 #[must_use = "spans that are not sent yet are lost without a shutdown"]
 pub struct Guard {
     traces: Option<SdkTracerProvider>,
+    filter: LogFilter,
+}
+
+/// What is logged, to be changed while the process runs.
+#[derive(Clone)]
+pub struct LogFilter(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+/// Why a filter was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    #[error("the log filter cannot be read")]
+    Filter(#[from] ParseError),
+    #[error("the log filter cannot be replaced")]
+    Replace(#[from] reload::Error),
+}
+
+impl LogFilter {
+    /// Logs by `directives` from now on. Ones that cannot be read change nothing.
+    pub fn replace(&self, directives: &str) -> Result<(), FilterError> {
+        Ok(self.0(EnvFilter::try_new(directives)?)?)
+    }
+}
+
+impl std::fmt::Debug for LogFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogFilter").finish_non_exhaustive()
+    }
 }
 
 impl Guard {
+    /// What is logged.
+    pub fn filter(&self) -> LogFilter {
+        self.filter.clone()
+    }
+
     /// Sends the spans that are left. Takes five seconds at most.
     pub async fn shutdown(self) {
         let Some(traces) = self.traces else { return };
@@ -103,9 +147,11 @@ where
         .map(|endpoint| provider(&config.service, endpoint))
         .transpose()?;
     let exported = traces.as_ref().map(|traces| traces.tracer("yinyom"));
-    subscriber(config, exported, writer)?.try_init()?;
+    let (subscriber, filter) = subscriber(config, exported, writer)?;
+    subscriber.try_init()?;
+    metrics::install(&config.service)?;
     std::panic::set_hook(Box::new(report_panic));
-    Ok(Guard { traces })
+    Ok(Guard { traces, filter })
 }
 
 fn provider(
@@ -123,7 +169,7 @@ fn subscriber<W>(
     config: &TelemetryConfig,
     tracer: Option<SdkTracer>,
     writer: W,
-) -> Result<impl Subscriber + Send + Sync, ParseError>
+) -> Result<(impl Subscriber + Send + Sync, LogFilter), ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -133,8 +179,10 @@ where
             .with_threads(false)
             .with_filter(filter_fn(may_be_heard))
     });
-    let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(may_be_heard));
-    Ok(Registry::default().with(spans).with(lines(config.format, writer).with_filter(filter)))
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.filter)?);
+    let lines = lines(config.format, writer).with_filter(filter.and(filter_fn(may_be_heard)));
+    let replace = LogFilter(Arc::new(move |filter| handle.reload(filter)));
+    Ok((Registry::default().with(spans).with(lines), replace))
 }
 
 fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -169,7 +217,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -192,7 +240,7 @@ mod tests {
         let mut config = TelemetryConfig::new("test");
         filter.clone_into(&mut config.filter);
         config.format = format;
-        let subscriber = subscriber(&config, None, move || writer.clone()).unwrap();
+        let (subscriber, _) = subscriber(&config, None, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         let bytes = captured.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -251,6 +299,32 @@ mod tests {
         let mut config = TelemetryConfig::new("test");
         "yinyom=loud".clone_into(&mut config.filter);
         assert!(subscriber(&config, None, io::sink).is_err());
+    }
+
+    #[test]
+    fn a_filter_is_replaced_while_it_is_in_use_and_still_lets_no_other_crate_speak() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let config = TelemetryConfig::new("test");
+        let (subscriber, filter) = subscriber(&config, None, move || writer.clone()).unwrap();
+        let say = |text: &str| {
+            tracing::debug!(target: "yinyom_rpc::edge", "{text}");
+            tracing::debug!(target: "h2::codec", "s3cret");
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            say("before");
+            filter.replace("trace").unwrap();
+            say("after");
+            assert!(filter.replace("yinyom=loud").is_err());
+            say("still");
+            filter.replace("info").unwrap();
+            say("again");
+        });
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("after") && text.contains("still"), "{text}");
+        for silent in ["before", "again", "s3cret"] {
+            assert!(!text.contains(silent), "{text}");
+        }
     }
 
     #[tokio::test]
