@@ -61,6 +61,7 @@
 //! What is not done here: the bytes of an event, the call to the receiver, the numbers of a stream.
 
 mod event;
+mod gauges;
 mod lease;
 mod pace;
 mod relay;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use yinyom_db::Db;
 use yinyom_kernel::{BusinessId, SharedClock};
 
+use crate::gauges::Gauges;
 use crate::pace::{Gate, Rests};
 use crate::rota::{Bounds, Rota};
 use crate::turn::Lane;
@@ -69,6 +70,7 @@ pub(crate) struct Engine<S> {
     pub(crate) catch_up: Rota,
     pub(crate) gate: Gate,
     pub(crate) rests: Rests,
+    pub(crate) gauges: Gauges,
 }
 
 impl<S> std::fmt::Debug for Engine<S> {
@@ -107,6 +109,7 @@ impl<S: Sink> Relay<S> {
             catch_up: Rota::new(CATCH_UP),
             gate: Gate::default(),
             rests: Rests::default(),
+            gauges: Gauges::default(),
         }))
     }
 
@@ -119,6 +122,8 @@ impl<S: Sink> Relay<S> {
     /// again. Dropping the future is a crash, and as harmless as one.
     pub async fn run(self, stop: CancellationToken) {
         let Self(engine) = self;
+        let clock = Arc::clone(&engine.clock);
+        engine.gauges.register(engine.outbox, move || clock.now().as_microsecond());
         let mut tasks = JoinSet::new();
         for (lane, workers) in
             [(Lane::Live, engine.config.live), (Lane::CatchUp, engine.config.catch_up)]

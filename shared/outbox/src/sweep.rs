@@ -53,8 +53,10 @@ impl<S: Sink> Engine<S> {
     /// Puts businesses in which something is due into the catch-up lane; when to look again.
     async fn look(&self, round: &mut Round) -> Result<Duration, DbError> {
         if !self.ours(round).await? {
+            self.gauges.leave();
             return Ok(self.config.idle_look);
         }
+        self.gauges.look(self.outbox, &self.db).await?;
         if self.catch_up.waiting() >= PAGE {
             return Ok(self.config.look);
         }

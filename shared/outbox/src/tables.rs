@@ -20,6 +20,11 @@ impl Outbox {
         Self { prefix, sweep }
     }
 
+    /// What it is called where it is watched: `ledger`, or its prefix.
+    pub(crate) fn name(self) -> &'static str {
+        if self.prefix.is_empty() { "ledger" } else { self.prefix.trim_end_matches('_') }
+    }
+
     /// A statement that is written for [`Self::MAIN`], for this one.
     pub(crate) fn sql(self, text: &'static str) -> SqlStr {
         if self.prefix.is_empty() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::global;
 use rand::Rng;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -107,6 +108,8 @@ struct Inner {
 struct Lease {
     /// On the clock that counts sleep.
     until: Duration,
+    /// When the renewal was asked for that gave it; at first, when the copy was made.
+    renewed: Duration,
     applied: i64,
     /// Rules of a business that are older than this may not be used.
     floors: HashMap<BusinessId, i64>,
@@ -123,12 +126,13 @@ impl Lease {
 impl Policies {
     /// A copy that holds nothing and has no lease yet; [`Policies::keep_lease`] gets one.
     pub fn new(source: Arc<dyn PolicySource>, clock: SharedClock, config: PoliciesConfig) -> Self {
+        let lease = Lease { renewed: clock.since_boot(), ..Lease::default() };
         Self(Arc::new(Inner {
             source,
             clock,
             config,
             holder: Uuid::now_v7(),
-            lease: Mutex::default(),
+            lease: Mutex::new(lease),
             known: moka::sync::Cache::new(config.capacity),
             fetching: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             renewed: watch::Sender::new(0),
@@ -186,6 +190,7 @@ impl Policies {
 
     /// Renews the lease until `stop`. A replica runs one of these.
     pub async fn keep_lease(self, stop: CancellationToken) {
+        self.measure();
         let mut failures = 0_u32;
         loop {
             // Who has no answer is in a hurry: news can wait until the lease is safe.
@@ -207,6 +212,28 @@ impl Policies {
                 return;
             }
         }
+    }
+
+    /// Tells how long ago the lease was renewed, as long as there is a copy.
+    fn measure(&self) {
+        let copy = Arc::downgrade(&self.0);
+        let age = move || {
+            let copy = Self(copy.upgrade()?);
+            let renewed = copy.lease().renewed;
+            Some(copy.0.clock.since_boot().saturating_sub(renewed))
+        };
+        global::meter("yinyom")
+            .f64_observable_gauge("yinyom.policy.lease.age")
+            .with_unit("s")
+            .with_description(
+                "Since the policy lease was last renewed: after two seconds everything is masked",
+            )
+            .with_callback(move |gauge| {
+                if let Some(age) = age() {
+                    gauge.observe(age.as_secs_f64(), &[]);
+                }
+            })
+            .build();
     }
 
     /// Waits until the lease has been live once.
@@ -266,6 +293,7 @@ impl Policies {
         lease.applied = renewal.revision;
         let usable = renewal.duration.saturating_sub(renewal.duration / DRIFT_MARGIN);
         lease.until = lease.until.max(asked + usable);
+        lease.renewed = lease.renewed.max(asked);
     }
 
     /// The standing of `business` as far as no question to settings is needed.

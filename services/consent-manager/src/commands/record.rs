@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
+use tokio::time::Instant;
 use uuid::Uuid;
 use yinyom_db::{DbError, Tx};
 use yinyom_failpoints::{Point, reached};
@@ -30,6 +31,30 @@ static STREAMS: LazyLock<Counter<u64>> = LazyLock::new(|| {
         .build()
 });
 
+/// How long a batch took that added something, its commit included.
+static APPEND: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    global::meter("consent-manager")
+        .f64_histogram("yinyom.ledger.append.duration")
+        .with_unit("s")
+        .with_description(
+            "Batches that added to a ledger: how long they took, their commit included",
+        )
+        .with_boundaries(vec![
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+        ])
+        .build()
+});
+
+/// Reports count what the ledger has: their roll-ups are of the same commit.
+static LAG: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    global::meter("consent-manager")
+        .f64_histogram("yinyom.ledger.lag")
+        .with_unit("s")
+        .with_description("From a change to when the ledger, its roll-ups and so each report have it: the oldest of a batch")
+        .with_boundaries(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0])
+        .build()
+});
+
 /// Takes what can be taken of each stream and says what became of it. Streams do not hold each other up. The whole is one
 /// unit of work that can be repeated: a batch that is sent twice, by two relays, or was half taken, is harmless.
 pub async fn record(
@@ -40,12 +65,14 @@ pub async fn record(
 ) -> Result<Vec<StreamResult>, Refused> {
     let scope = caller.scope(business)?;
     let Manager { masters, clock, notary, .. } = manager.clone();
-    let (judged, size) = manager
+    let began = Instant::now();
+    let (judged, size, oldest) = manager
         .db
         .write(scope, move |mut tx| async move {
             let end = heads::lock(&mut tx).await?;
             let judged = judge_streams(&mut tx, streams).await?;
             let size = end.next_index + i64::try_from(judged.taken.len()).unwrap_or_default();
+            let oldest = judged.taken.iter().map(|taken| taken.change.recorded_at).min();
             if !judged.taken.is_empty() {
                 let known = known(&mut tx, &judged, end.counted_to).await?;
                 // Under the lock, so that the times of ingestion follow the indexes.
@@ -64,9 +91,13 @@ pub async fn record(
                     tracing::warn!(%business, channels, "changes from a state that was not");
                 }
             }
-            tx.done::<_, StoreError>((judged.results, size))
+            tx.done::<_, StoreError>((judged.results, size, oldest))
         })
         .await?;
+    if let Some(oldest) = oldest {
+        APPEND.record(began.elapsed().as_secs_f64(), &[]);
+        LAG.record(manager.clock.now().duration_since(oldest).as_secs_f64().max(0.0), &[]);
+    }
     manager.feeds.grown(business, size);
     reached(Point::AfterIngest).await.map_err(DbError::from)?;
     for result in &judged {

@@ -3,7 +3,11 @@
 //!
 //! A contact is rendered with a [`Look`], and only [`Directory::seen`] gives one.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
+use opentelemetry::global;
+use opentelemetry::metrics::Counter;
 use yinyom_audit::{Act, Reveal, RevealedContact, What};
 use yinyom_consent::{Actor, ByChannel, ConsentState};
 use yinyom_identity::Caller;
@@ -12,6 +16,22 @@ use super::request::Written;
 use super::session::Looker;
 use super::{Directory, Error, Session};
 use crate::domain::{Contact, Sight, View};
+
+/// Phones and e-mails that went out as masks.
+static MASKED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("contact-directory")
+        .u64_counter("yinyom.values.masked")
+        .with_description("Phone numbers and e-mail addresses that were answered as masks")
+        .build()
+});
+
+/// Phones and e-mails that went out by privilege alone.
+static REVEALED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("contact-directory")
+        .u64_counter("yinyom.values.revealed")
+        .with_description("Phone numbers and e-mail addresses that were shown by privilege alone")
+        .build()
+});
 
 /// Who asks, through which method, in which call.
 #[derive(Debug, Clone, Copy)]
@@ -111,8 +131,27 @@ impl Directory {
             let after = session.look(self, asked.caller).await?;
             view = if recorded && after == view { after } else { after.unrecorded() };
         }
-        Ok(Seen { what, look: Look { view, now } })
+        let look = Look { view, now };
+        count(look, what.contacts());
+        Ok(Seen { what, look })
     }
+}
+
+fn count(look: Look, contacts: &[Contact]) {
+    let (mut masked, mut revealed) = (0, 0);
+    for contact in contacts {
+        let sights = look.sights(contact);
+        for (channel, consent) in contact.consents.iter() {
+            let points = contact.points_of(channel).count() as u64;
+            if !sights.get(channel).visible {
+                masked += points;
+            } else if look.view.reveals(consent.state_at(look.now)) {
+                revealed += points;
+            }
+        }
+    }
+    MASKED.add(masked, &[]);
+    REVEALED.add(revealed, &[]);
 }
 
 /// What `view` shows of the contacts by privilege alone.
