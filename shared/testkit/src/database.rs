@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test that cannot have its database must fail, loudly")]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 
 use sqlx::migrate::Migrator;
@@ -11,6 +12,9 @@ use uuid::Uuid;
 use yinyom_db::{Db, DbConfig, Migrations};
 
 const SERVER: &str = "YINYOM_TEST_POSTGRES_URL";
+
+const NO_SUCH_DATABASE: &str = "3D000";
+const NO_SUCH_ROLE: &str = "42704";
 
 /// A database that belongs to one test and is gone after it.
 #[derive(Debug)]
@@ -64,7 +68,7 @@ pub async fn sqlite(migrations: &Migrations) -> TestDb {
 }
 
 /// A new database on the server that `YINYOM_TEST_POSTGRES_URL` names, for whose superuser it is. The database belongs to
-/// a plain role, like a service's.
+/// a plain role, like a service's, that all tests of these migrations share.
 ///
 /// # Panics
 /// If the variable is missing, the server cannot be reached or the migrations fail.
@@ -78,15 +82,105 @@ pub async fn postgres(migrations: &Migrations) -> TestDb {
     let server: PgConnectOptions =
         url.parse().unwrap_or_else(|_| panic!("{SERVER} is not a postgres:// address"));
     let name = format!("test_{}", Uuid::now_v7().simple());
-    let role = format!("CREATE ROLE {name} LOGIN PASSWORD '{name}' NOSUPERUSER NOBYPASSRLS");
-    administer(&server, [role, format!("CREATE DATABASE {name} OWNER {name}")])
+    let template = Template::of(migrations);
+    template
+        .copy(&server, migrations, &name)
         .await
         .unwrap_or_else(|error| panic!("the server that {SERVER} names does not serve: {error}"));
     let there = server.clone().database(&name);
-    let url = |options: PgConnectOptions| options.to_url_lossy().to_string();
-    let unbound = DbConfig { allow_rls_bypass: true, ..DbConfig::new(url(there.clone())) };
-    let config = DbConfig::new(url(there.username(&name).password(&name)));
+    let unbound = DbConfig { allow_rls_bypass: true, ..DbConfig::new(url_of(&there)) };
+    let config = template.config(&there);
     open(config, Some(unbound), migrations, OnServer { server, name }).await
+}
+
+fn url_of(options: &PgConnectOptions) -> String {
+    options.to_url_lossy().to_string()
+}
+
+/// A database in which the migrations were applied, once for all tests on a server: copying one takes a fraction of the
+/// time. It has the name of the role that owns it, and of the role's password.
+struct Template(String);
+
+impl Template {
+    fn of(migrations: &Migrations) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for migration in migrations.postgres.iter() {
+            (migration.version, &migration.checksum).hash(&mut hasher);
+        }
+        Self(format!("template_{:016x}", hasher.finish()))
+    }
+
+    fn config(&self, there: &PgConnectOptions) -> DbConfig {
+        DbConfig::new(url_of(&there.clone().username(&self.0).password(&self.0)))
+    }
+
+    async fn copy(
+        &self,
+        server: &PgConnectOptions,
+        migrations: &Migrations,
+        name: &str,
+    ) -> sqlx::Result<()> {
+        let Self(template) = self;
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER {template}");
+        let mut connection = PgConnection::connect_with(server).await?;
+        let copied = run_on(&mut connection, &copy).await;
+        let none = |error: &sqlx::Error| {
+            let code = error.as_database_error().and_then(|error| error.code());
+            matches!(code.as_deref(), Some(NO_SUCH_DATABASE | NO_SUCH_ROLE))
+        };
+        if copied.as_ref().is_err_and(none) {
+            self.make(server, &mut connection, migrations).await?;
+            run_on(&mut connection, &copy).await?;
+        } else {
+            copied?;
+        }
+        connection.close().await
+    }
+
+    /// Makes it, unless another test has done so meanwhile.
+    async fn make(
+        &self,
+        server: &PgConnectOptions,
+        connection: &mut PgConnection,
+        migrations: &Migrations,
+    ) -> sqlx::Result<()> {
+        let Self(template) = self;
+        // Held until the end of the connection at the latest.
+        let lock = format!("SELECT pg_advisory_lock(hashtextextended('{template}', 0))");
+        run_on(connection, &lock).await?;
+        let there = format!("SELECT 1 FROM pg_database WHERE datname = '{template}'");
+        if connection.fetch_optional(AssertSqlSafe(there)).await?.is_some() {
+            return Ok(());
+        }
+        let role = format!("SELECT 1 FROM pg_roles WHERE rolname = '{template}'");
+        if connection.fetch_optional(AssertSqlSafe(role)).await?.is_none() {
+            let role = format!(
+                "CREATE ROLE {template} LOGIN PASSWORD '{template}' NOSUPERUSER NOBYPASSRLS"
+            );
+            run_on(connection, &role).await?;
+        }
+        // One that was begun and not ended is of no use.
+        run_on(connection, &format!("DROP DATABASE IF EXISTS {template}_new WITH (FORCE)")).await?;
+        run_on(connection, &format!("CREATE DATABASE {template}_new OWNER {template}")).await?;
+        let config = self.config(&server.clone().database(&format!("{template}_new")));
+        match Db::connect(&config, migrations).await {
+            Ok(db) => db.close().await,
+            Err(error) => panic!("the template of test databases cannot be made: {error:?}"),
+        }
+        for statement in [
+            format!("ALTER DATABASE {template}_new ALLOW_CONNECTIONS false"),
+            format!("ALTER DATABASE {template}_new RENAME TO {template}"),
+            "SELECT pg_advisory_unlock_all()".to_owned(),
+        ] {
+            run_on(connection, &statement).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The names in `statement` are made of digits and of words of ours.
+async fn run_on(connection: &mut PgConnection, statement: &str) -> sqlx::Result<()> {
+    connection.execute(AssertSqlSafe(statement.to_owned())).await.map(drop)
 }
 
 /// A database that is the test's own: to be made before and removed after by whoever has it.
@@ -120,15 +214,6 @@ async fn open(
     }
 }
 
-async fn administer(server: &PgConnectOptions, statements: [String; 2]) -> sqlx::Result<()> {
-    let mut connection = PgConnection::connect_with(server).await?;
-    for statement in statements {
-        // The name in it is made of a UUID's digits.
-        connection.execute(AssertSqlSafe(statement)).await?;
-    }
-    connection.close().await
-}
-
 /// A database on a server that others use, too.
 #[derive(Debug)]
 struct OnServer {
@@ -139,14 +224,16 @@ struct OnServer {
 impl Drop for OnServer {
     fn drop(&mut self) {
         let server = self.server.clone();
-        let statements = [
-            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
-            format!("DROP ROLE IF EXISTS {}", self.name),
-        ];
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let dropping = async move {
+            let mut connection = PgConnection::connect_with(&server).await?;
+            run_on(&mut connection, &statement).await?;
+            connection.close().await
+        };
         // On a thread of its own, because a runtime may be at work on this one.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(administer(&server, statements)))
+            runtime.map(|runtime| runtime.block_on(dropping))
         });
         if !matches!(dropped.join(), Ok(Ok(Ok(())))) {
             eprintln!("the test database {} was left on the server", self.name);
