@@ -14,7 +14,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -108,6 +107,7 @@ class Pod:
                 run("mount", "-o", "remount,bind,ro", place)
         run("mount", "-o", "remount,bind,ro", self.root)
         self.environment = cluster.environment(self.container)
+        self.address = f"127.0.1.{number + 1}"
 
     @property
     def port(self):
@@ -119,6 +119,8 @@ class Pod:
         user = f"--userspec={self.security['runAsUser']}:{self.security['runAsGroup']}"
         # Lines about calls that went well are below the level that the manifests ask for.
         environment = self.environment | {"YINYOM_LOG": "info,yinyom_rpc=debug"}
+        if health := environment.get("YINYOM_HEALTH_LISTEN"):
+            environment["YINYOM_HEALTH_LISTEN"] = health.replace("0.0.0.0", self.address)
         command = ["setpriv", "--no-new-privs", "--bounding-set=-all,+sys_chroot,+setuid,+setgid", "chroot", user, "--groups=",
                    str(self.root), "/usr/bin/yinyom", *self.container["args"]]
         self.process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], **environment},
@@ -126,11 +128,15 @@ class Pod:
 
     def probe(self, kind):
         probe = self.container[kind]
-        assert probe["tcpSocket"]["port"] == self.container["ports"][0]["name"]
+        ask = probe["grpc"]
+        health = self.environment["YINYOM_HEALTH_LISTEN"].rsplit(":", 1)
+        assert ask["port"] == int(health[1]), "a probe asks at another port"
+        # Pods share one loopback here, so each has an address of its own.
+        command = [GRPCURL, "-plaintext", "-max-time", probe.get("timeoutSeconds", 1),
+                   "-d", json.dumps({"service": ask.get("service", "")}), f"{self.address}:{ask['port']}", "grpc.health.v1.Health/Check"]
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=probe.get("timeoutSeconds", 1)).close()
-            return True
-        except OSError:
+            return json.loads(run(*command))["status"] == "SERVING"
+        except Failed:
             return False
 
     def wait(self):

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use clap::builder::FalseyValueParser;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
 use yinyom_identity::{Subject, TokenIssuer};
 use yinyom_kernel::{SharedClock, SystemClock};
-use yinyom_process::{LogArgs, TlsArgs, Transport};
+use yinyom_process::{LogArgs, ProbeArgs, TlsArgs, Transport};
 
 use crate::callers::{CAMPAIGNS, HELPDESK, OPERATOR};
 use crate::client::{CallError, Target};
@@ -51,6 +52,9 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub logs: LogArgs,
+
+    #[command(flatten)]
+    probes: ProbeArgs,
 }
 
 /// A port cannot be listened on.
@@ -71,6 +75,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Box<dyn Error>> {
     let transport = args.tls.open()?;
+    let health = args.probes.open().await?;
     let data = DataDir::open(data_dir)?;
     let loaded = facts::take_last(data.path())?;
     let clock: SharedClock = Arc::new(SystemClock);
@@ -86,6 +91,7 @@ pub async fn run(
     let services = Box::pin(start).await?;
     let opening = async {
         services.ready(&addresses).await?;
+        health.set(ServingStatus::Serving).await;
         tracing::info!(
             settings = addresses.settings,
             directory = addresses.directory,
@@ -116,6 +122,7 @@ pub async fn run(
     if opened.is_ok() {
         services.until(&stop).await;
     }
+    health.set(ServingStatus::NotServing).await;
     let stopped = services.stop().await;
     opened?;
     Ok(stopped?)

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contact_directory::commands::LookupRate;
+use contact_directory::commands::{LookupRate, MergeRetention};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,8 @@ pub struct Limits {
     pub ports: LimitArgs,
     #[command(flatten)]
     pub lookups: LookupRate,
+    #[command(flatten)]
+    pub merges: MergeRetention,
 }
 
 /// The services did not start, or did not last.
@@ -135,6 +137,7 @@ impl Services {
             manager: wiring.connect(&wiring.addresses.manager, DIRECTORY)?,
             server: draining_soon(limits.ports.server()),
             lookups: limits.lookups,
+            merges: limits.merges,
             clock: SharedClock::clone(clock),
         });
         let manager = consent_manager::App::open(consent_manager::Parts {
@@ -269,7 +272,7 @@ impl Wiring<'_> {
 
 /// Whoever presses Ctrl-C waits for less than whoever rolls a cluster.
 fn draining_soon(mut config: ServerConfig) -> ServerConfig {
-    config.drain_limit = DRAIN_LIMIT;
+    config.drain_limit = config.drain_limit.min(DRAIN_LIMIT);
     config
 }
 

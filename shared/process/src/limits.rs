@@ -140,6 +140,12 @@ pub struct LimitArgs {
         value_parser = value_parser!(u32).range(1..=i64::from(to_u32(CallLimits::default().import_rows))))]
     pub max_import_rows: u32,
 
+    /// How long calls have to end when the process is told to stop
+    #[arg(long, env = "YINYOM_DRAIN_LIMIT", value_name = "SECONDS",
+        default_value_t = ServerConfig::default().drain_limit.as_secs(),
+        value_parser = value_parser!(u64).range(0..=3_600))]
+    pub drain_limit: u64,
+
     /// Watches of ledgers under way at a time; of one business, a quarter of them
     #[arg(long, env = "YINYOM_MAX_WATCHES", value_name = "NUMBER",
         default_value_t = to_u32(CallLimits::default().watches),
@@ -177,6 +183,7 @@ impl LimitArgs {
             max_header_bytes: self.max_header_bytes,
             keepalive_interval: Duration::from_secs(self.keepalive_interval),
             keepalive_timeout: Duration::from_secs(self.keepalive_timeout),
+            drain_limit: Duration::from_secs(self.drain_limit),
             max_connection_age: Some(Duration::from_secs(self.max_connection_age)),
             call: CallLimits {
                 page_size: self.max_page_size,

@@ -31,6 +31,11 @@ impl Health {
         health
     }
 
+    /// Calls are taken, or not any more, where the server that takes them is not one alone.
+    pub async fn set(&self, status: ServingStatus) {
+        self.say(&[], status).await;
+    }
+
     /// Says it of the whole, and of each of `services`.
     pub(crate) async fn say(&self, services: &[&str], status: ServingStatus) {
         for service in services.iter().chain(&[""]) {

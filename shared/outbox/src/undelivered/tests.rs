@@ -11,7 +11,7 @@ use yinyom_kernel::{BusinessId, Scope};
 use yinyom_testkit::{TestDb, both_databases, on_postgres};
 
 use super::*;
-use crate::enqueue;
+use crate::{enqueue, gauges};
 
 static MIGRATIONS: Migrations = Migrations {
     sqlite: sqlx::migrate!("migrations/sqlite"),
@@ -107,6 +107,19 @@ async fn a_stream_is_read_from_its_lowest_number_whatever_the_clocks_said(db: Te
     assert_eq!(found.unread, [id(1)]);
 }
 
+/// What a dashboard shows of all businesses together.
+async fn what_waits_is_counted_with_the_oldest_and_the_quarantined(db: TestDb) {
+    let waits = async || gauges::found(Outbox::MAIN, &db).await.unwrap();
+    assert_eq!(waits().await, gauges::Found { backlog: 0, oldest: None, quarantined: 0 });
+    put(&db, 1, &[(1, 1, 700), (2, 1, 300), (2, 2, 900)]).await;
+    put(&db, 2, &[(3, 1, 500)]).await;
+    assert_eq!(waits().await, gauges::Found { backlog: 4, oldest: Some(300), quarantined: 0 });
+    marked(&db, 1, stall_of(2, 1, Some(5)), AFTER_GRACE).await;
+    assert_eq!(waits().await.quarantined, 0, "tried again later is not refused for good");
+    marked(&db, 1, stall_of(2, 1, None), AFTER_GRACE).await;
+    assert_eq!(waits().await, gauges::Found { backlog: 4, oldest: Some(300), quarantined: 1 });
+}
+
 async fn what_was_not_read_is_known(db: TestDb) {
     put(&db, 1, &[(1, 1, 0), (1, 2, 0), (2, 1, 0), (3, 1, 0), (3, 2, 0)]).await;
     put(&db, 2, &[(1, 1, 0)]).await;
@@ -189,6 +202,7 @@ fn two_relays_do_not_wait_for_each_other_to_delete_on_postgres() {
 both_databases!(MIGRATIONS =>
     businesses_with_something_due_are_found_page_by_page,
     a_stream_is_read_from_its_lowest_number_whatever_the_clocks_said,
+    what_waits_is_counted_with_the_oldest_and_the_quarantined,
     what_was_not_read_is_known,
     a_stalled_stream_is_neither_due_nor_sent_until_its_time,
     a_stream_that_has_moved_on_is_not_stalled,
