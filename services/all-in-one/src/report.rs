@@ -7,8 +7,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use yinyom_proto::directory::v1::GetOutboxStatusRequest;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
+use yinyom_proto::directory::v1::shared_address_service_client::SharedAddressServiceClient;
+use yinyom_proto::directory::v1::{
+    GetOutboxStatusRequest, GetSharedAddressSummaryRequest, SharedAddressSummary,
+};
 use yinyom_proto::manager::v1::report_service_client::ReportServiceClient;
 use yinyom_proto::manager::v1::{
     BreakdownDimension, ChannelSummary, GetConsentBreakdownRequest, GetConsentSummaryRequest,
@@ -111,7 +114,9 @@ pub async fn run(args: ReportArgs, data_dir: &Path) -> Result<(), ReportError> {
     let table = table(&parent, &summary, &trend.time_zone);
     let since = trend.buckets.first().and_then(|bucket| bucket.start_time);
     let breakdowns = breakdowns(&mut reports, &manager, &parent, since).await?;
-    crate::say(&format!("{table}\n{}{breakdowns}{waiting}", chart(&trend, args.granularity)));
+    let shared = shared(&session, &parent).await.map_or_else(String::new, |of| conflicts(&of));
+    let chart = chart(&trend, args.granularity);
+    crate::say(&format!("{table}{shared}\n{chart}{breakdowns}{waiting}"));
     Ok(())
 }
 
@@ -152,6 +157,25 @@ async fn waiting(session: &Session, parent: &str) -> Option<i64> {
     let request = GetOutboxStatusRequest { parent: parent.to_owned() };
     let status = OutboxServiceClient::new(connection).get_outbox_status(request).await.ok()?;
     Some(status.into_inner().backlog).filter(|backlog| *backlog > 0)
+}
+
+/// Addresses that several contacts have, as the directory counts them: the ledger knows none. `None` if the directory does
+/// not say: that is for those who may see addresses.
+async fn shared(session: &Session, parent: &str) -> Option<Vec<SharedAddressSummary>> {
+    let directory = session.directory(None).ok()?;
+    let connection = directory.by(session.token(), session.language()).ok()?;
+    let request = GetSharedAddressSummaryRequest { parent: parent.to_owned() };
+    let mut addresses = SharedAddressServiceClient::new(connection);
+    Some(addresses.get_shared_address_summary(request).await.ok()?.into_inner().summaries)
+}
+
+fn conflicts(of: &[SharedAddressSummary]) -> String {
+    let mut text = format!("\n{:<9}{:>10}{:>10}\n", "", "shared", "conflict");
+    for SharedAddressSummary { channel, shared_count, conflict_count } in of {
+        let channel = Channel::try_from(*channel).unwrap_or_default();
+        text = format!("{text}{:<9}{shared_count:>10}{conflict_count:>10}\n", word(channel));
+    }
+    text
 }
 
 fn table(business: &str, summary: &GetConsentSummaryResponse, zone: &str) -> String {

@@ -76,7 +76,10 @@ async fn the_story_goes_as_it_is_printed() {
     assert_eq!(printed.iter().filter(|line| line.contains(&user)).count(), 3);
     let report = yinyom.run(&["report"]);
     assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stderr));
-    assert!(String::from_utf8(report.stdout).unwrap().contains("phone"));
+    let report = String::from_utf8(report.stdout).unwrap();
+    // By state from the ledger, and by how many share it from the directory.
+    assert_eq!(report.matches("\nphone ").count(), 2, "{report}");
+    assert!(report.contains("conflict"), "{report}");
 }
 
 #[tokio::test]
