@@ -286,6 +286,7 @@ fn directories(parts: Parts, source: TokenSource, settings: String, manager: Str
                 manager,
                 server: ServerConfig::unhurried(),
                 lookups: contact_directory::commands::LookupRate::UNLIMITED,
+                merges: contact_directory::commands::MergeRetention::default(),
                 clock: parts.clock,
             });
             let mut app = app.await.expect("the directory opens");

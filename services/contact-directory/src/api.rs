@@ -9,6 +9,7 @@ mod consents;
 mod contacts;
 mod import;
 mod leads;
+mod merges;
 mod outbox;
 mod pages;
 mod previews;

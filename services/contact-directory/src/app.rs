@@ -17,6 +17,7 @@ use yinyom_proto::directory::v1::consent_service_server::ConsentServiceServer;
 use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
 use yinyom_proto::directory::v1::import_service_server::ImportServiceServer;
 use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
+use yinyom_proto::directory::v1::merge_service_server::MergeServiceServer;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
 use yinyom_proto::directory::v1::preview_service_server::PreviewServiceServer;
 use yinyom_proto::directory::v1::shared_address_service_server::SharedAddressServiceServer;
@@ -27,7 +28,8 @@ use crate::ACCESS;
 use crate::api::Api;
 use crate::commands::catch_up::CatchUp;
 use crate::commands::expiries::Expiries;
-use crate::commands::{Directory, LookupRate, Relays};
+use crate::commands::merges::forget_ended;
+use crate::commands::{Directory, LookupRate, MergeRetention, Relays};
 use crate::sink::Ledger;
 use crate::store::KeyRing;
 
@@ -52,6 +54,8 @@ pub struct Parts {
     pub server: ServerConfig,
     /// How often one caller may look up an address.
     pub lookups: LookupRate,
+    /// How long merges can be undone.
+    pub merges: MergeRetention,
     pub clock: SharedClock,
 }
 
@@ -102,7 +106,8 @@ impl App {
             (parts.policies, Relays { ledger: relay.handle(), audit: audit.handle() });
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
         let directory = Directory::new(db_of, clock_of, policies.clone(), keys, relays, sealer)
-            .with_lookup_rate(parts.lookups);
+            .with_lookup_rate(parts.lookups)
+            .with_merge_retention(parts.merges);
         let expiries = Expiries::new(directory.clone());
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
         Ok(Self { policies, clock, relay, audit, expiries, server, db, catch_up })
@@ -141,13 +146,19 @@ impl App {
     }
 }
 
-/// Forgets old requests, for ever. What fails is tried again in time: nothing depends on it.
+/// Forgets old requests, and what it took to undo merges that cannot be undone any more, for ever. What fails is tried again
+/// in time: nothing depends on it.
 async fn keep_tidy(db: &Db, clock: &SharedClock) {
     loop {
         tokio::time::sleep(TIDY_EVERY).await;
-        match idempotency::forget_old(db, clock.now().as_microsecond()).await {
+        let now = clock.now().as_microsecond();
+        match idempotency::forget_old(db, now).await {
             Ok(requests) => tracing::debug!(requests, "tidied"),
             Err(error) => tracing::warn!(%error, "not tidied"),
+        }
+        match forget_ended(db, now).await {
+            Ok(merges) => tracing::debug!(merges, "forgot how merged contacts were"),
+            Err(error) => tracing::warn!(%error, "not forgotten how merged contacts were"),
         }
     }
 }
@@ -164,6 +175,7 @@ pub fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticat
         .add_service(with_message_limits!(AccountServiceServer::from_arc(c), sized))
         .add_service(with_message_limits!(ConsentServiceServer::from_arc(d), sized))
         .add_service(with_message_limits!(ImportServiceServer::from_arc(api.clone()), sized))
+        .add_service(with_message_limits!(MergeServiceServer::from_arc(api.clone()), sized))
         .add_service(with_message_limits!(subjects, sized))
         .add_service(with_message_limits!(shared, sized))
         .add_service(with_message_limits!(PreviewServiceServer::from_arc(api.clone()), sized))

@@ -15,6 +15,7 @@ pub mod expiries;
 pub mod import;
 pub mod leads;
 mod lookups;
+pub mod merges;
 pub mod outbox;
 mod points;
 pub mod previews;
@@ -37,6 +38,7 @@ use yinyom_privacy::TokenSealer;
 
 pub use error::Error;
 pub use lookups::{LookupRate, TooManyLookups};
+pub use merges::MergeRetention;
 pub use record::{Change, record};
 pub use request::{Receipt, Request, Written};
 pub use reveals::Recorder;
@@ -66,6 +68,8 @@ pub struct Directory {
     pub(crate) sealer: Arc<TokenSealer>,
     imports: Arc<import::Queues>,
     lookups: Arc<lookups::Lookups>,
+    /// How long a merge can be undone.
+    merges: MergeRetention,
 }
 
 impl Directory {
@@ -83,7 +87,25 @@ impl Directory {
         let (sealer, imports) = (Arc::new(sealer), Arc::default());
         let own = SharedClock::clone(&clock);
         let lookups = Arc::new(lookups::Lookups::new(LookupRate::default(), own));
-        Self { db, clock, policies, keys, relay, reveals, sealer, imports, lookups }
+        Self {
+            db,
+            clock,
+            policies,
+            keys,
+            relay,
+            reveals,
+            sealer,
+            imports,
+            lookups,
+            merges: MergeRetention::default(),
+        }
+    }
+
+    /// With another time that merges can be undone in.
+    #[must_use]
+    pub const fn with_merge_retention(mut self, merges: MergeRetention) -> Self {
+        self.merges = merges;
+        self
     }
 
     /// With another rate of look-ups by address. What was used up so far is forgotten.

@@ -12,7 +12,7 @@ use yinyom_process::{
 use yinyom_rpc::stand_by;
 
 use crate::app::{App, Parts, StartError};
-use crate::commands::LookupRate;
+use crate::commands::{LookupRate, MergeRetention};
 
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
@@ -49,6 +49,8 @@ pub struct Config {
     #[command(flatten)]
     pub lookups: LookupRate,
     #[command(flatten)]
+    pub merges: MergeRetention,
+    #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
     pub logs: LogArgs,
@@ -78,6 +80,7 @@ impl Config {
             )?,
             server: self.limits.server(),
             lookups: self.lookups,
+            merges: self.merges,
             clock,
         })
     }

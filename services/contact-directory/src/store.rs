@@ -4,6 +4,7 @@
 //! takes the [`Tx`](yinyom_db::Tx) of its caller and neither begins nor commits.
 
 pub mod accounts;
+pub mod aliases;
 pub mod check;
 pub mod contacts;
 pub mod counts;
@@ -15,6 +16,8 @@ pub mod import;
 pub mod key_table;
 pub mod keys;
 pub mod leads;
+pub mod links;
+pub mod merges;
 pub mod paging;
 pub mod refused;
 pub mod renewal;

@@ -11,6 +11,12 @@
 //! actor    = [1, member, role | null] | [2, service name]
 //! channels = [[channel, from | null, to | null, expires_at | null], …], by channel
 //! ```
+//! Version 2 is that of a merge or its undo, which names the other contact: `[2, …]`, with the same fields and
+//! ```text
+//! parent   = [3, contact]
+//! ```
+//! and of nothing else: what version 1 can say is said in version 1.
+//!
 //! A change of this layout is a new version beside the old one, never an edit.
 
 use std::convert::Infallible;
@@ -23,12 +29,14 @@ use uuid::Uuid;
 use crate::{Actor, ChannelChange, ConsentChange, SurfaceParent};
 
 const VERSION: u8 = 1;
+/// Of a change that names another contact.
+const OF_TWO: u8 = 2;
 
 type Written = Result<(), Error<Infallible>>;
 type Out<'a> = Encoder<&'a mut Vec<u8>>;
 
 impl ConsentChange {
-    /// The canonical bytes, in the newest version.
+    /// The canonical bytes, in the earliest version that can say it all.
     pub fn canonical(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(192);
         let written = self.write(&mut Encoder::new(&mut bytes));
@@ -39,7 +47,8 @@ impl ConsentChange {
     /// Business, contact and number of the change that has these canonical bytes, as far as they say so.
     pub fn name_of(canonical: &[u8]) -> Option<(Uuid, Uuid, i64)> {
         let mut bytes = Decoder::new(canonical);
-        let known = bytes.array().ok()? == Some(14) && bytes.u8().ok()? == VERSION;
+        let known =
+            bytes.array().ok()? == Some(14) && [VERSION, OF_TWO].contains(&bytes.u8().ok()?);
         let business = Uuid::from_slice(bytes.bytes().ok()?).ok()?;
         let contact = Uuid::from_slice(bytes.bytes().ok()?).ok()?;
         let seq = bytes.i64().ok()?;
@@ -47,7 +56,8 @@ impl ConsentChange {
     }
 
     fn write(&self, out: &mut Out<'_>) -> Written {
-        out.array(14)?.u8(VERSION)?;
+        let of_two = matches!(self.surface_parent, Some(SurfaceParent::Contact(_)));
+        out.array(14)?.u8(if of_two { OF_TWO } else { VERSION })?;
         out.bytes(self.business.uuid().as_bytes())?.bytes(self.contact.uuid().as_bytes())?;
         out.i64(self.seq)?.i64(self.recorded_at.as_microsecond())?;
         out.i16(self.cause.code())?.i16(self.surface.code())?;
@@ -71,6 +81,9 @@ fn parent(out: &mut Out<'_>, parent: Option<SurfaceParent>) -> Written {
         Some(SurfaceParent::Lead(lead)) => out.array(2)?.u8(1)?.bytes(lead.uuid().as_bytes())?,
         Some(SurfaceParent::Account(account)) => {
             out.array(2)?.u8(2)?.bytes(account.uuid().as_bytes())?
+        }
+        Some(SurfaceParent::Contact(contact)) => {
+            out.array(2)?.u8(3)?.bytes(contact.uuid().as_bytes())?
         }
     };
     Ok(())
@@ -183,6 +196,57 @@ mod tests {
         );
     }
 
+    fn merged() -> ConsentChange {
+        ConsentChange {
+            cause: Cause::Merged,
+            surface: Surface::Contacts,
+            surface_parent: Some(SurfaceParent::Contact(Uuid::from_u128(6).into())),
+            ..change()
+        }
+    }
+
+    /// These bytes are in ledgers already: if this test fails, the code is wrong, not the test.
+    #[test]
+    fn version_2_is_for_ever() {
+        let expected = concat!(
+            "8e02",
+            "50",
+            "00000000000000000000000000000001",
+            "50",
+            "00000000000000000000000000000002",
+            "03",
+            "00",
+            "07",
+            "04",
+            "8203",
+            "50",
+            "00000000000000000000000000000006",
+            "8301",
+            "50",
+            "00000000000000000000000000000005",
+            "03",
+            "82",
+            "8401f603f6",
+            "84020102f6",
+            "02",
+            "6133",
+            "f6",
+            "f6",
+        );
+        assert_eq!(hex::encode(merged().canonical()), expected);
+    }
+
+    #[test]
+    fn there_is_one_version_for_each_change() {
+        for mut change in [change(), merged()] {
+            change.channels.sort_unstable_by_key(|carried| carried.channel);
+            let mut bytes = change.canonical();
+            assert_eq!(ConsentChange::from_canonical(&bytes), Some(change));
+            bytes[1] = 3 - bytes[1];
+            assert_eq!(ConsentChange::from_canonical(&bytes), None);
+        }
+    }
+
     #[test]
     fn canonical_bytes_tell_whose_change_they_are() {
         let mut bytes = change().canonical();
@@ -192,6 +256,8 @@ mod tests {
             assert_eq!(ConsentChange::name_of(&bytes[..cut]), None);
         }
         bytes[1] = 2;
+        assert_eq!(ConsentChange::name_of(&bytes), Some(name));
+        bytes[1] = 3;
         assert_eq!(ConsentChange::name_of(&bytes), None, "a later version");
     }
 
@@ -202,7 +268,7 @@ mod tests {
         deleted.actor = Actor::Service { name: "mailer".to_owned() };
         deleted.surface_parent = None;
         deleted.evidence_commitment = Some([7; 32]);
-        for mut change in [change(), deleted] {
+        for mut change in [change(), deleted, merged()] {
             let bytes = change.canonical();
             change.channels.sort_unstable_by_key(|carried| carried.channel);
             assert_eq!(ConsentChange::from_canonical(&bytes), Some(change));

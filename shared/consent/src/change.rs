@@ -21,7 +21,7 @@ pub struct ConsentChange {
     pub recorded_at: Timestamp,
     pub cause: Cause,
     pub surface: Surface,
-    /// The lead or account whose page the change was made on.
+    /// The lead or account whose page the change was made on; of a merge, or its undo, the other contact.
     pub surface_parent: Option<SurfaceParent>,
     pub actor: Actor,
     /// One or both channels, phone first.
@@ -46,11 +46,12 @@ pub struct ChannelChange {
     pub expires_at: Option<Timestamp>,
 }
 
-/// The page that a change was made on, where that has an owner.
+/// The page that a change was made on, where that has an owner. A merge is of the page of the other contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SurfaceParent {
     Lead(LeadId),
     Account(AccountId),
+    Contact(ContactId),
 }
 
 /// Who made a change.

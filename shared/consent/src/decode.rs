@@ -11,17 +11,17 @@ use crate::{
 };
 
 impl ConsentChange {
-    /// The change that has these canonical bytes, if they are canonical bytes of version 1.
+    /// The change that has these canonical bytes, if they are canonical bytes.
     pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
         let mut input = Decoder::new(bytes);
         let change = read(&mut input)?;
-        // There is one way alone to write a change.
+        // There is one way alone, and one version, to write a change.
         (change.canonical() == bytes).then_some(change)
     }
 }
 
 fn read(input: &mut Decoder<'_>) -> Option<ConsentChange> {
-    if input.array().ok()? != Some(14) || input.u8().ok()? != 1 {
+    if input.array().ok()? != Some(14) || !matches!(input.u8().ok()?, 1 | 2) {
         return None;
     }
     Some(ConsentChange {
@@ -66,6 +66,7 @@ fn parent(input: &mut Decoder<'_>) -> Option<SurfaceParent> {
     match (input.array().ok()?, input.u8().ok()?) {
         (Some(2), 1) => Some(SurfaceParent::Lead(id(input)?.into())),
         (Some(2), 2) => Some(SurfaceParent::Account(id(input)?.into())),
+        (Some(2), 3) => Some(SurfaceParent::Contact(id(input)?.into())),
         _ => None,
     }
 }

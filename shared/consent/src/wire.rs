@@ -146,6 +146,7 @@ pub fn parent_name(business: BusinessId, parent: SurfaceParent) -> String {
     match parent {
         SurfaceParent::Lead(lead) => LEADS.format(business, lead),
         SurfaceParent::Account(account) => ACCOUNTS.format(business, account),
+        SurfaceParent::Contact(contact) => CONTACTS.format(business, contact),
     }
 }
 
@@ -277,7 +278,7 @@ pub fn read_actor(
     of_business(wrong, "actor", business, owner, Actor::Member { member, role })
 }
 
-/// Reads the name of a lead or an account; empty is none. See [`parent_name`].
+/// Reads the name of a lead, an account or a contact; empty is none. See [`parent_name`].
 pub fn read_parent(
     wrong: &mut Violations,
     business: BusinessId,
@@ -286,12 +287,13 @@ pub fn read_parent(
     if name.is_empty() {
         return None;
     }
-    let (owner, parent) = match ACCOUNTS.parse(name) {
-        Ok((owner, account)) => (owner, SurfaceParent::Account(account)),
-        Err(_) => {
-            let (owner, lead) = wrong.take("surface_parent", LEADS.parse(name))?;
-            (owner, SurfaceParent::Lead(lead))
-        }
+    let (owner, parent) = if let Ok((owner, account)) = ACCOUNTS.parse(name) {
+        (owner, SurfaceParent::Account(account))
+    } else if let Ok((owner, contact)) = CONTACTS.parse(name) {
+        (owner, SurfaceParent::Contact(contact))
+    } else {
+        let (owner, lead) = wrong.take("surface_parent", LEADS.parse(name))?;
+        (owner, SurfaceParent::Lead(lead))
     };
     of_business(wrong, "surface_parent", business, owner, parent)
 }

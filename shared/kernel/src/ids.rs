@@ -87,6 +87,10 @@ id! {
     ContactId
 }
 id! {
+    /// That two contacts became one.
+    MergeId
+}
+id! {
     /// A lead.
     LeadId
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
+use yinyom_consent::CONTACTS;
 use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerService;
 use yinyom_rpc::Call;
@@ -72,10 +73,11 @@ impl Api {
         let before = self.pages.open(&question, &token)?;
         let found =
             commands::history(&self.manager, call.caller(), name, as_of, before, size).await?;
-        let last = found.entries.last().map(|entry| entry.recorded.change.seq);
+        let merged = found.merged.iter().map(|contact| CONTACTS.format(name.0, *contact));
         Ok(pb::GetContactHistoryResponse {
+            merged_contacts: merged.collect(),
+            next_page_token: self.pages.next(&question, found.next()),
             consents: answers::consents(name.0, found.consents),
-            next_page_token: self.pages.next(&question, last),
             entries: found.entries.items.into_iter().map(answers::entry).collect(),
         })
     }

@@ -130,6 +130,68 @@ pub async fn changes(
     Ok(found.into_iter().map(|it| ((it.change.contact, it.change.seq), it)).collect())
 }
 
+/// The merges of a contact with others, and their undoing, up to number `last`, in order.
+pub async fn merges(
+    tx: &mut Tx,
+    contact: ContactId,
+    last: i64,
+) -> Result<Vec<ConsentChange>, StoreError> {
+    // 3 is a contact.
+    let rows: Vec<LedgerRow> = tx
+        .scoped(select!("contact_id = $2 AND seq <= $3 AND parent_kind = 3 ORDER BY seq"))
+        .bind(contact.uuid())
+        .bind(last)
+        .fetch_all()
+        .await?;
+    let found = ledger::read(tx, rows)?;
+    Ok(found.into_iter().map(|recorded| recorded.change).collect())
+}
+
+/// Changes of a contact up to its number `last`, newest first, before the one of that index.
+pub async fn before(
+    tx: &mut Tx,
+    (contact, last): (ContactId, i64),
+    index: Option<i64>,
+    size: PageSize,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows: Vec<LedgerRow> = tx
+        .scoped(select!(
+            "contact_id = $2 AND seq <= $3 AND ledger_index < $4 ORDER BY seq DESC LIMIT $5"
+        ))
+        .bind(contact.uuid())
+        .bind(last)
+        .bind(index.unwrap_or(i64::MAX))
+        .bind(size.fetch())
+        .fetch_all()
+        .await?;
+    ledger::read(tx, rows)
+}
+
+/// The index of a contact's change.
+pub async fn index_of(
+    tx: &mut Tx,
+    contact: ContactId,
+    seq: i64,
+) -> Result<Option<i64>, StoreError> {
+    let sql =
+        "SELECT ledger_index FROM ledger WHERE business_id = $1 AND contact_id = $2 AND seq = $3";
+    Ok(tx.scoped(sql).bind(contact.uuid()).bind(seq).scalar_optional().await?)
+}
+
+/// The number after that of the contact's last change before that index.
+pub async fn number_before(tx: &mut Tx, contact: ContactId, index: i64) -> Result<i64, StoreError> {
+    let last = tx
+        .scoped(
+            "SELECT seq FROM ledger WHERE business_id = $1 AND contact_id = $2 AND ledger_index < $3
+             ORDER BY seq DESC LIMIT 1",
+        )
+        .bind(contact.uuid())
+        .bind(index)
+        .scalar_optional::<i64>()
+        .await?;
+    Ok(last.unwrap_or(0) + 1)
+}
+
 /// Changes of a contact up to number `last`, newest first, before the one of number `before`.
 pub async fn history(
     tx: &mut Tx,

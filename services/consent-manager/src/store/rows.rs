@@ -12,6 +12,7 @@ const MEMBER: i32 = 1;
 const SERVICE: i32 = 2;
 const LEAD: i32 = 1;
 const ACCOUNT: i32 = 2;
+const CONTACT: i32 = 3;
 
 /// Who made a change.
 #[derive(Debug, sqlx::FromRow)]
@@ -55,11 +56,12 @@ pub(super) fn wanted(actor: Option<&Actor>) -> (Option<Uuid>, Option<String>) {
     }
 }
 
-/// The lead or account whose page it was, as the columns hold it.
+/// The lead or account whose page it was, or the other contact of a merge, as the columns hold it.
 pub(super) fn parent(parent: Option<SurfaceParent>) -> Option<(i32, Uuid)> {
     match parent? {
         SurfaceParent::Lead(lead) => Some((LEAD, lead.uuid())),
         SurfaceParent::Account(account) => Some((ACCOUNT, account.uuid())),
+        SurfaceParent::Contact(contact) => Some((CONTACT, contact.uuid())),
     }
 }
 
@@ -77,6 +79,7 @@ pub(super) fn read_parent(
         (None, None) => Ok(None),
         (Some(LEAD), Some(id)) => Ok(Some(SurfaceParent::Lead(id.into()))),
         (Some(ACCOUNT), Some(id)) => Ok(Some(SurfaceParent::Account(id.into()))),
+        (Some(CONTACT), Some(id)) => Ok(Some(SurfaceParent::Contact(id.into()))),
         _ => Err(StoreError::Unreadable("no surface parent")),
     }
 }

@@ -37,7 +37,7 @@ async fn erase(
     let lead = |id: &_| LEADS.format(business, *id);
     let accounts = erased.accounts.iter().map(|id| ACCOUNTS.format(business, *id));
     Ok(pb::EraseSubjectResponse {
-        contact: CONTACTS.format(business, contact),
+        contact: CONTACTS.format(business, erased.contact),
         erase_time: Some(timestamp(erased.at)),
         deleted_leads: erased.deleted_leads.iter().map(lead).collect(),
         linked: erased.leads.iter().map(lead).chain(accounts).collect(),

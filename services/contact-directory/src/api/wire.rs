@@ -5,6 +5,7 @@ pub mod consents;
 pub mod contacts;
 pub mod import;
 pub mod leads;
+pub mod merges;
 pub mod previews;
 pub mod read;
 pub mod refusal;

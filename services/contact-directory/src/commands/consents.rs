@@ -249,12 +249,12 @@ impl Pages {
         let leads: Vec<_> = (pages.clone())
             .filter_map(|(page, contact)| match page? {
                 SurfaceParent::Lead(lead) => Some((lead, contact)),
-                SurfaceParent::Account(_) => None,
+                SurfaceParent::Account(_) | SurfaceParent::Contact(_) => None,
             })
             .collect();
         let accounts: Vec<_> = pages
             .filter_map(|(page, contact)| match page? {
-                SurfaceParent::Lead(_) => None,
+                SurfaceParent::Lead(_) | SurfaceParent::Contact(_) => None,
                 SurfaceParent::Account(account) => Some((account, contact)),
             })
             .collect();
@@ -264,7 +264,7 @@ impl Pages {
 
     fn facts(&self, saying: &Saying) -> Facts {
         match saying.place.parent() {
-            None => Facts::default(),
+            None | Some(SurfaceParent::Contact(_)) => Facts::default(),
             Some(SurfaceParent::Lead(lead)) => {
                 let linked = self.leads.get(&(lead, saying.contact));
                 Facts {

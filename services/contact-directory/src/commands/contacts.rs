@@ -19,7 +19,7 @@ use crate::domain::order::{Cursor, Order, Page};
 use crate::domain::points::{Point, WantedPoint, channel_of};
 use crate::domain::{Contact, Outcome, delete, expiry, guard, import, surface};
 use crate::store::find::Wanted;
-use crate::store::{BusinessKeys, contacts, erase, find, leads, refused};
+use crate::store::{BusinessKeys, aliases, contacts, erase, find, leads, merges, refused};
 
 /// Who records what nobody said.
 pub(crate) static DIRECTORY: LazyLock<Actor> =
@@ -106,7 +106,7 @@ impl Directory {
                 if let Some(receipt) = before {
                     return tx.done(Written { receipt, now: None });
                 }
-                refuse_taken(&mut tx, new.external_id.as_ref(), None).await?;
+                refuse_taken(&mut tx, &keys, new.external_id.as_ref(), None).await?;
                 let addresses: Vec<_> = new.addresses.iter().collect();
                 let refused = refused::refused(&mut tx, &keys, &addresses).await?;
                 let refused = ByChannel::from_fn(|channel| {
@@ -154,7 +154,7 @@ impl Directory {
                     // Whoever could shift the key of a refused contact could have its address imported anew.
                     let has_address = contact.has_address();
                     guard::refuse_masked(owned.view(), &contact.consents, has_address, now)?;
-                    refuse_taken(&mut tx, external_id.as_ref(), Some(id)).await?;
+                    refuse_taken(&mut tx, &keys, external_id.as_ref(), Some(id)).await?;
                     contact.external_id = external_id;
                 }
                 if let Some(name) = patch.name {
@@ -214,6 +214,9 @@ impl Directory {
                 events.push(record(&change, &mut contact, gone)?);
                 contacts::delete(&mut tx, id).await?;
                 erase::depart(&mut tx, id, contact.consent_seq, micros).await?;
+                // They cannot come out of it any more.
+                let predecessors = merges::predecessors(&mut tx, id).await?;
+                merges::forget_records(&mut tx, &predecessors).await?;
                 enqueue(&mut tx, &events).await?;
                 finish(&mut tx, &owned, request.as_ref(), &receipt(&contact)).await?;
                 tx.done(())
@@ -273,6 +276,7 @@ pub(crate) fn fresh(keys: &BusinessKeys, new: NewContact, now: Timestamp) -> Con
         consents: ByChannel::from_fn(|_| crate::domain::Consent::not_asked(now)),
         consent_seq: 0,
         revision: 0,
+        merges: 0,
         subject_key: keys.wrap_subject(id, &DataKey::generate()),
         created_at: now,
         updated_at: now,
@@ -318,7 +322,7 @@ pub(crate) fn receipt(contact: &Contact) -> Receipt {
 }
 
 /// Keeps what an import will find this contact by.
-async fn keep_fingerprint(
+pub(crate) async fn keep_fingerprint(
     tx: &mut Tx,
     keys: &BusinessKeys,
     contact: &Contact,
@@ -328,8 +332,10 @@ async fn keep_fingerprint(
     Ok(refused::keep_fingerprints(tx, &[(fingerprint, contact.id)]).await?)
 }
 
+/// Refuses an external id that another contact has, or had before it was merged into another.
 async fn refuse_taken(
     tx: &mut Tx,
+    keys: &BusinessKeys,
     external_id: Option<&ExternalId>,
     but: Option<ContactId>,
 ) -> Result<(), Error> {
@@ -337,7 +343,9 @@ async fn refuse_taken(
         return Ok(());
     };
     let wanted = [external_id.text().expose().clone()];
-    let taken = contacts::by_external_id(tx, &wanted).await?;
+    // In this order: one that is being merged is seen as one or the other.
+    let mut taken = contacts::by_external_id(tx, &wanted).await?;
+    taken.extend(aliases::by_external_id(tx, keys, &wanted).await?);
     if taken.iter().any(|(_, id)| Some(*id) != but) { Err(Error::ExternalIdTaken) } else { Ok(()) }
 }
 

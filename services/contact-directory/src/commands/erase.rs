@@ -1,6 +1,7 @@
 //! Erasing a person (PDPA s.33; TRAPS 10), and doing so again in a database that came back from a backup.
 //!
-//! A mask, an etag, a plan or a lead refuses none. What is destroyed here needs no answer of the manager: a legal hold
+//! Contacts that are merged are one person, and are erased together, whichever of them is asked for. A mask, an etag, a plan or a
+//! lead refuses none. What is destroyed here needs no answer of the manager: a legal hold
 //! keeps the evidence that the ledger has, because the ledger is what a court asks for; the directory keeps no history,
 //! and what it has is there to call and to write to people, which no hold wants.
 
@@ -9,7 +10,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use uuid::Uuid;
 use yinyom_consent::{Cause, ChannelChange, ConsentChange, Surface, wire};
-use yinyom_db::DbError;
+use yinyom_db::{DbError, Tx};
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{AccountId, BusinessId, ContactId, LeadId, Scope, from_micros};
 use yinyom_outbox::{Event, enqueue};
@@ -20,10 +21,13 @@ use super::request::{Request, begin, finish, uuid_bytes};
 use super::{Directory, Error, Session};
 use crate::domain::{Refusal, erase, expiry, surface};
 use crate::store::erase::{self as store, Erasable, Erased, Links};
+use crate::store::merges;
 
 /// That a person is erased, and what else that did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erasure {
+    /// The contact, or the one that it had been merged into.
+    pub contact: ContactId,
     pub at: Timestamp,
     pub deleted_leads: Vec<LeadId>,
     /// What the contact was linked to and that remains.
@@ -74,12 +78,15 @@ impl Directory {
                         return tx.done(receipt.erasure());
                     }
                 }
-                let erasure = match store::lock(&mut tx, contact).await? {
+                let (whole, erasable) = lock(&mut tx, contact).await?;
+                let erasure = match erasable {
                     Some(erasable) => {
-                        let (events, erased) = events(&session, contact, &erasable, now);
-                        let links = store::destroy(&mut tx, erased).await?;
-                        enqueue(&mut tx, &events).await?;
-                        Erasure::of(erased, links)
+                        for before in merges::predecessors(&mut tx, whole).await? {
+                            if let Some(erasable) = store::lock(&mut tx, before).await? {
+                                destroy(&mut tx, &session, before, &erasable, now).await?;
+                            }
+                        }
+                        destroy(&mut tx, &session, whole, &erasable, now).await?
                     }
                     // Whoever waited for another erasure of it finds that one.
                     None => {
@@ -87,12 +94,13 @@ impl Directory {
                         Erasure::of(erased, Links::default())
                     }
                 };
-                let receipt = Receipt::of(contact, &erasure);
+                let receipt = Receipt::of(&erasure);
                 finish(&mut tx, &session, request.as_ref(), &receipt).await?;
                 tx.done::<_, Error>(erasure)
             })
             .await?;
-        self.publish(business, [contact]);
+        // What else was erased is sent in its time.
+        self.publish(business, [erasure.contact]);
         // What was deleted is overwritten in the file; the journal still has it until it is written back.
         if let Err(error) = self.db.write_back_journal().await {
             tracing::warn!(%error, "the journal still holds what was erased");
@@ -115,6 +123,34 @@ impl Directory {
         }
         Ok(session)
     }
+}
+
+/// The contact that is to be erased for this one, locked: itself, or the one that it was merged into.
+async fn lock(tx: &mut Tx, contact: ContactId) -> Result<(ContactId, Option<Erasable>), Error> {
+    let mut whole = merges::survivor_of(tx, contact).await?;
+    loop {
+        let erasable = store::lock(tx, whole).await?;
+        // Whoever waited for a merge finds what became of it.
+        let now = merges::survivor_of(tx, contact).await?;
+        if now == whole {
+            return Ok((whole, erasable));
+        }
+        whole = now;
+    }
+}
+
+/// Erases one contact of a person.
+async fn destroy(
+    tx: &mut Tx,
+    session: &Session,
+    contact: ContactId,
+    erasable: &Erasable,
+    now: Timestamp,
+) -> Result<Erasure, Error> {
+    let (events, erased) = events(session, contact, erasable, now);
+    let links = store::destroy(tx, erased).await?;
+    enqueue(tx, &events).await?;
+    Ok(Erasure::of(erased, links))
 }
 
 /// The changes that tell the ledger, and the last of them: an expiry that nobody recorded, and the erasure.
@@ -197,15 +233,15 @@ fn told(change: &ConsentChange) -> Event {
 impl Erasure {
     fn of(erased: Erased, links: Links) -> Self {
         let Links { deleted_leads, leads, accounts, .. } = links;
-        Self { at: erased.at, deleted_leads, leads, accounts }
+        Self { contact: erased.contact, at: erased.at, deleted_leads, leads, accounts }
     }
 }
 
 impl Receipt {
-    fn of(contact: ContactId, erasure: &Erasure) -> Self {
+    fn of(erasure: &Erasure) -> Self {
         let leads = |of: &[LeadId]| of.iter().map(|id| id.uuid().into_bytes().into()).collect();
         Self {
-            contact: contact.uuid(),
+            contact: erasure.contact.uuid(),
             at: erasure.at.as_microsecond(),
             deleted_leads: leads(&erasure.deleted_leads),
             leads: leads(&erasure.leads),
@@ -218,6 +254,7 @@ impl Receipt {
             of.into_iter().map(|id| Uuid::from_bytes(*id).into()).collect()
         }
         Erasure {
+            contact: self.contact.into(),
             at: from_micros(self.at),
             deleted_leads: ids(self.deleted_leads),
             leads: ids(self.leads),

@@ -45,6 +45,18 @@ pub enum Error {
     /// A lead that was turned into an account cannot be turned again.
     #[error("the lead was converted")]
     AlreadyConverted,
+    /// Merged, the contacts would have more addresses in a channel than one may have.
+    #[error("more contact points than a contact may have")]
+    TooManyPoints,
+    /// The contact would have more merged into it than one may have.
+    #[error("more merged contacts than a contact may have")]
+    TooManyMerges,
+    /// What an undo needs is not kept any more.
+    #[error("the merge cannot be undone any more")]
+    MergeExpired,
+    /// Another contact was merged into the survivor since.
+    #[error("not the survivor's latest merge")]
+    MergeNotLatest,
     /// The call is for the owner and the admins.
     #[error("not owner or admin")]
     OwnerOrAdminOnly,
@@ -79,6 +91,10 @@ impl Error {
             Self::ExternalIdTaken
             | Self::PrimaryContact
             | Self::AlreadyConverted
+            | Self::TooManyPoints
+            | Self::TooManyMerges
+            | Self::MergeExpired
+            | Self::MergeNotLatest
             | Self::OwnerOrAdminOnly
             | Self::ErasureNotAllowed => None,
         }
@@ -100,6 +116,10 @@ impl Fault for Error {
             (Some(fault), _) => fault.reason(),
             (None, Self::ExternalIdTaken) => "EXTERNAL_ID_TAKEN",
             (None, Self::PrimaryContact) => "PRIMARY_CONTACT",
+            (None, Self::TooManyPoints) => "TOO_MANY_POINTS",
+            (None, Self::TooManyMerges) => "TOO_MANY_MERGES",
+            (None, Self::MergeExpired) => "MERGE_EXPIRED",
+            (None, Self::MergeNotLatest) => "MERGE_NOT_LATEST",
             (None, Self::OwnerOrAdminOnly) => "OWNER_OR_ADMIN_ONLY",
             (None, Self::ErasureNotAllowed) => "ERASURE_NOT_ALLOWED",
             (None, _) => "ALREADY_CONVERTED",
@@ -115,6 +135,22 @@ impl Fault for Error {
             (None, Self::PrimaryContact) => Text::new(
                 "The contact is the primary one of a lead. Give the lead another one first.",
                 "ผู้ติดต่อรายนี้เป็นผู้ติดต่อหลักของ Lead กรุณาเปลี่ยนผู้ติดต่อหลักก่อน",
+            ),
+            (None, Self::TooManyPoints) => Text::new(
+                "Together the contacts have more phone numbers or e-mail addresses than one may have. Remove some first.",
+                "ผู้ติดต่อทั้งสองมีเบอร์โทรศัพท์หรืออีเมลรวมกันเกินกว่าที่ผู้ติดต่อรายเดียวมีได้ กรุณาลบบางรายการก่อน",
+            ),
+            (None, Self::TooManyMerges) => Text::new(
+                "As many contacts as can be were merged into this one already.",
+                "ผู้ติดต่อรายนี้ถูกรวมครบจำนวนสูงสุดแล้ว",
+            ),
+            (None, Self::MergeExpired) => Text::new(
+                "The merge was too long ago to be undone.",
+                "การรวมผู้ติดต่อนี้เกินกำหนดเวลาที่ยกเลิกได้แล้ว",
+            ),
+            (None, Self::MergeNotLatest) => Text::new(
+                "Another contact was merged into this one later. Undo that merge first.",
+                "มีผู้ติดต่อรายอื่นถูกรวมเข้ามาภายหลัง กรุณายกเลิกการรวมครั้งหลังก่อน",
             ),
             (None, Self::OwnerOrAdminOnly) => Text::new(
                 "This is for the owner and the admins of the business.",

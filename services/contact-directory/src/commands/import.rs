@@ -98,7 +98,7 @@ impl Default for Queues {
 }
 
 impl Queues {
-    fn of(&self, business: BusinessId) -> &Mutex<()> {
+    pub(super) fn of(&self, business: BusinessId) -> &Mutex<()> {
         let queue = business.uuid().as_u128() % QUEUES as u128;
         &self.0[usize::try_from(queue).unwrap_or_default()]
     }

@@ -118,8 +118,13 @@ impl Renewal {
                 busy += u64::from(sealed > 0);
                 told(progress);
             }
+            let sealed = self.merged(scope, &keys).await?;
+            progress.sealed += sealed;
             let key = keys.current();
             if self.any_left(scope, key).await? {
+                if sealed > 0 {
+                    continue;
+                }
                 tokio::time::sleep(AGAIN).await;
                 continue;
             }
@@ -134,6 +139,24 @@ impl Renewal {
 
     async fn any_left(&self, scope: Scope, key: i32) -> Result<bool, DbError> {
         renewal::any_left(&mut self.db.read(scope).await?, key).await
+    }
+
+    /// The keys of merged contacts, which can come back.
+    async fn merged(&self, scope: Scope, keys: &Arc<BusinessKeys>) -> Result<u64, StoreError> {
+        let (keys, most) = (Arc::clone(keys), self.batch);
+        self.db
+            .write(scope, move |mut tx| async move {
+                let key = keys.current();
+                let mut subjects = renewal::merged(&mut tx, key, most).await?;
+                for of in &mut subjects {
+                    of.subject_key = again(&keys, of.contact_id.into(), &of.subject_key)?;
+                }
+                if !subjects.is_empty() {
+                    renewal::put_merged(&mut tx, &subjects, key).await?;
+                }
+                tx.done(subjects.len() as u64)
+            })
+            .await
     }
 
     async fn batch(

@@ -54,6 +54,7 @@ mod tests {
             consents: of(state, state),
             consent_seq: 1,
             revision: 1,
+            merges: 0,
             subject_key: Vec::new(),
             created_at: at(0),
             updated_at: at(0),

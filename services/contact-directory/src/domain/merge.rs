@@ -1,13 +1,13 @@
 //! Two contacts become one, and come apart again (PRODUCT.md, "Carry-through").
 //!
-//! What happens to names, links and points is not decided here.
+//! What happens to names, links and points is not decided here, but for which addresses go where.
 
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Cause, ChannelChange, ConsentState};
 
 use super::consent::change;
 use super::delete::gone;
-use super::{Consent, Outcome, Refusal, View, guard};
+use super::{Consent, Contact, Outcome, Refusal, View, guard};
 
 const BOTH: ByChannel<bool> = ByChannel { phone: true, email: true };
 
@@ -21,6 +21,15 @@ pub struct Side {
 }
 
 impl Side {
+    /// A contact as it is, whose grants that have run out are recorded.
+    pub fn of(contact: &Contact) -> Self {
+        let has_history = contact.consents.map(|_, consent| {
+            // A contact's creation says what its channels start with.
+            consent.updated_at > contact.created_at || consent.expires_at.is_some()
+        });
+        Self { consents: contact.consents, has_address: contact.has_address(), has_history }
+    }
+
     /// The side's word on a channel; one with neither address nor history has none.
     fn word(&self, channel: yinyom_consent::Channel) -> Option<&Consent> {
         let consent = self.consents.get(channel);
@@ -53,7 +62,11 @@ pub fn merge(
         ByChannel::from_fn(|channel| match (survivor.word(channel), absorbed.word(channel)) {
             (Some(one), Some(other)) => stricter(one, other, now),
             (Some(only), None) | (None, Some(only)) => as_it_counts(only, now),
-            (None, None) => Consent::not_asked(now),
+            // Nothing was said by that, either: else it would count as a history in the next merge.
+            (None, None) => {
+                let since = survivor.consents.get(channel).updated_at;
+                Consent::not_asked(since.min(absorbed.consents.get(channel).updated_at))
+            }
         });
     guard::refuse_lift(actor, &survivor.consents, &consents, now)?;
     let survivor = Outcome::of(Cause::Merged, &survivor.consents, consents, BOTH, now);
@@ -149,6 +162,7 @@ pub fn undo(actor: &View, of: &Undo, now: Timestamp) -> Result<Undone, Refusal> 
     })
 }
 
+/// What was said before the merge was said then.
 fn restored(before: &Consent, since: Since, now: Timestamp) -> Consent {
     let granted = before.state_at(now) == ConsentState::Granted;
     if since.refused {
@@ -156,7 +170,7 @@ fn restored(before: &Consent, since: Since, now: Timestamp) -> Consent {
     } else if since.asked_anew && granted {
         before.say(ConsentState::NotSet, None, now)
     } else {
-        as_it_counts(before, now)
+        Consent { state: before.state_at(now), ..*before }
     }
 }
 

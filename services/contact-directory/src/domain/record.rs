@@ -21,6 +21,8 @@ pub struct Contact {
     pub consent_seq: i64,
     /// Counts every change.
     pub revision: i64,
+    /// How many contacts were merged into it and can come out again.
+    pub merges: i64,
     /// The contact's own key, sealed: what identifies in its evidence is under it.
     pub subject_key: Vec<u8>,
     pub created_at: Timestamp,

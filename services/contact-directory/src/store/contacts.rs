@@ -18,7 +18,8 @@ use crate::domain::{Consent, Contact};
 
 macro_rules! columns { () => { "c.contact_id, c.external_id, c.first_name, c.last_name, c.sort_name, c.revision,
     c.consent_seq, c.phone_state, c.phone_expires_at, c.phone_set_at, c.phone_refused_before, c.email_state,
-    c.email_expires_at, c.email_set_at, c.email_refused_before, c.subject_key, c.created_at, c.updated_at" } }
+    c.email_expires_at, c.email_set_at, c.email_refused_before, c.merges, c.subject_key, c.created_at,
+    c.updated_at" } }
 
 const SELECT: &str = concat!(
     "SELECT ",
@@ -63,6 +64,7 @@ pub struct ContactRow {
     email_expires_at: Option<i64>,
     email_set_at: i64,
     email_refused_before: bool,
+    merges: i64,
     subject_key: Vec<u8>,
     pub created_at: i64,
     pub updated_at: i64,
@@ -209,6 +211,7 @@ impl ContactRow {
             },
             consent_seq: self.consent_seq,
             revision: self.revision,
+            merges: self.merges,
             subject_key: self.subject_key,
             created_at: from_micros(self.created_at),
             updated_at: from_micros(self.updated_at),
@@ -246,10 +249,10 @@ pub async fn insert(
         "INSERT INTO contacts (business_id, contact_id, external_id, first_name, last_name, sort_name,
              sort_last_name, revision, consent_seq, phone_state, phone_expires_at, phone_set_at,
              phone_refused_before, email_state, email_expires_at, email_set_at, email_refused_before,
-             subject_key, seal_key, created_at, updated_at)
+             merges, subject_key, seal_key, created_at, updated_at)
          SELECT $1, contact_id, external_id, first_name, last_name, sort_name, sort_last_name, revision,
              consent_seq, phone_state, phone_expires_at, phone_set_at, phone_refused_before, email_state,
-             email_expires_at, email_set_at, email_refused_before, subject_key, seal_key, created_at,
+             email_expires_at, email_set_at, email_refused_before, merges, subject_key, seal_key, created_at,
              updated_at
          FROM {rows}",
     )
@@ -281,7 +284,8 @@ pub async fn update(tx: &mut Tx, contacts: &[&Contact]) -> Result<(), StoreError
              phone_expires_at = batch.phone_expires_at, phone_set_at = batch.phone_set_at,
              phone_refused_before = batch.phone_refused_before, email_state = batch.email_state,
              email_expires_at = batch.email_expires_at, email_set_at = batch.email_set_at,
-             email_refused_before = batch.email_refused_before, updated_at = batch.updated_at
+             email_refused_before = batch.email_refused_before, merges = batch.merges,
+             updated_at = batch.updated_at
          FROM {rows}
          WHERE contacts.business_id = $1 AND contacts.contact_id = batch.contact_id",
     )
@@ -323,6 +327,7 @@ impl Columns {
             .texts("sort_last_name", self.sort_last_names.iter().map(|name| text(name.as_ref())))
             .ints("revision", contacts.iter().map(|c| c.revision))
             .ints("consent_seq", contacts.iter().map(|c| c.consent_seq))
+            .ints("merges", contacts.iter().map(|c| c.merges))
             .ints("updated_at", contacts.iter().map(|c| c.updated_at.as_microsecond()));
         let names: [(Channel, [&'static str; 4]); 2] = [
             (

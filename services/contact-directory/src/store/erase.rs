@@ -11,7 +11,7 @@ use yinyom_kernel::{AccountId, ContactId, LeadId, from_micros};
 use yinyom_proto::manager::v1 as pb;
 
 use super::contacts::narrow;
-use super::{StoreError, contacts, refused};
+use super::{StoreError, contacts, merges, refused};
 use crate::domain::Consent;
 
 /// What stands in the place of a text that was erased and may not be empty.
@@ -145,6 +145,7 @@ pub async fn destroy(tx: &mut Tx, erased: Erased) -> Result<Links, StoreError> {
     strip_events(tx, contact).await?;
     let links = unlink(tx, contact, erased.at.as_microsecond()).await?;
     refused::forget(tx, contact).await?;
+    merges::forget(tx, contact).await?;
     blank_requests(tx, contact, &links).await?;
     // With it go its points, their hashes, its fingerprints, its links and its key.
     contacts::delete(tx, contact).await?;

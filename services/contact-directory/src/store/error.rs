@@ -24,6 +24,9 @@ pub enum StoreError {
     /// A row holds a number that stands for nothing.
     #[error(transparent)]
     Code(#[from] UnknownCode),
+    /// The record of a merge is none.
+    #[error("the record of a merge cannot be read")]
+    Unreadable,
     /// A business's key is neither there nor could it be made.
     #[error("a business has no key")]
     MissingKey,
@@ -35,7 +38,7 @@ impl Fault for StoreError {
             Self::Db(error) => error.code(),
             Self::Wrap(error) => error.code(),
             Self::UnknownSealKey => Code::Unavailable,
-            Self::Sealed(_) | Self::Code(_) | Self::MissingKey => Code::Internal,
+            Self::Sealed(_) | Self::Code(_) | Self::Unreadable | Self::MissingKey => Code::Internal,
         }
     }
 
@@ -44,7 +47,7 @@ impl Fault for StoreError {
             Self::Db(error) => error.reason(),
             Self::Wrap(error) => error.reason(),
             Self::UnknownSealKey => "KEYS_UNAVAILABLE",
-            Self::Sealed(_) | Self::Code(_) | Self::MissingKey => "INTERNAL",
+            Self::Sealed(_) | Self::Code(_) | Self::Unreadable | Self::MissingKey => "INTERNAL",
         }
     }
 
@@ -57,7 +60,7 @@ impl Fault for StoreError {
                 "The keys are being renewed. Please try again shortly.",
                 "กำลังเปลี่ยนกุญแจเข้ารหัส กรุณาลองใหม่ในอีกสักครู่",
             ),
-            Self::Code(_) | Self::MissingKey => {
+            Self::Code(_) | Self::Unreadable | Self::MissingKey => {
                 Text::new("Something went wrong on our side.", "เกิดข้อผิดพลาดภายในระบบ")
             }
         }
@@ -68,7 +71,7 @@ impl Fault for StoreError {
             Self::Db(error) => error.retry_after(),
             Self::Wrap(error) => error.retry_after(),
             Self::UnknownSealKey => Some(Duration::from_secs(1)),
-            Self::Sealed(_) | Self::Code(_) | Self::MissingKey => None,
+            Self::Sealed(_) | Self::Code(_) | Self::Unreadable | Self::MissingKey => None,
         }
     }
 }

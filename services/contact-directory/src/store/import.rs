@@ -6,17 +6,19 @@ use yinyom_kernel::{AccountId, ContactId};
 
 use super::contacts::uuids;
 
-/// Waits until no other import into this business is under way, and keeps others out until this unit of work ends.
+/// Waits until no other import into this business, and no merge in it, is under way, and keeps others out until this
+/// unit of work ends.
 ///
 /// Two files with the same rows would otherwise both find nobody and both create: what is not there cannot be
-/// locked. So imports of a business queue at the one row that every business has, its key; nothing else locks it
-/// but a key rotation. SQLite has one unit of work at a time anyhow.
+/// locked. So imports of a business queue at the one row that every business has, its key, and merges with them: what a
+/// row is about does not change under it. Nothing else locks it so but a key rotation; whoever seals under the key
+/// waits for nobody. SQLite has one unit of work at a time anyhow.
 pub async fn take_turn(tx: &mut Tx) -> Result<(), DbError> {
-    tx.scoped("SELECT purpose FROM business_keys WHERE business_id = $1 ORDER BY purpose")
-        .for_update()
-        .scalars::<i32>()
-        .await
-        .map(drop)
+    let sql = tx.dialect(
+        "SELECT purpose FROM business_keys WHERE business_id = $1 ORDER BY purpose",
+        "SELECT purpose FROM business_keys WHERE business_id = $1 ORDER BY purpose FOR NO KEY UPDATE",
+    );
+    tx.scoped(sql).scalars::<i32>().await.map(drop)
 }
 
 /// Which of `contacts` are of which of `accounts`.

@@ -84,6 +84,36 @@ pub async fn put_subjects(tx: &mut Tx, subjects: &[Subject], key: i32) -> Result
     Ok(())
 }
 
+/// Own keys of contacts that were merged into others and can come back, sealed under another key than `key`.
+pub async fn merged(tx: &mut Tx, key: i32, most: i64) -> Result<Vec<Subject>, DbError> {
+    tx.scoped(
+        "SELECT absorbed_id AS contact_id, subject_key FROM merges
+         WHERE business_id = $1 AND subject_key IS NOT NULL AND seal_key <> $2 LIMIT $3",
+    )
+    .bind(key)
+    .bind(most)
+    .for_update_skip_locked()
+    .fetch_all()
+    .await
+}
+
+/// Puts those, sealed under `key`.
+pub async fn put_merged(tx: &mut Tx, subjects: &[Subject], key: i32) -> Result<(), DbError> {
+    tx.scoped(
+        "UPDATE merges SET subject_key = batch.subject_key, seal_key = $2 FROM {rows}
+         WHERE merges.business_id = $1 AND merges.absorbed_id = batch.contact_id",
+    )
+    .bind(key)
+    .rows(
+        Rows::new()
+            .uuids("contact_id", subjects.iter().map(|of| of.contact_id))
+            .bytes("subject_key", subjects.iter().map(|of| &of.subject_key[..])),
+    )
+    .execute()
+    .await?;
+    Ok(())
+}
+
 /// The points of `contacts` that are not sealed under `key`, or have no index.
 pub async fn points(tx: &mut Tx, contacts: &[Uuid], key: i32) -> Result<Vec<StalePoint>, DbError> {
     tx.scoped(
@@ -128,6 +158,14 @@ pub async fn any_left(tx: &mut Tx, key: i32) -> Result<bool, DbError> {
         .fetch_optional::<(i32,)>()
         .await?;
     if subject.is_some() {
+        return Ok(true);
+    }
+    let merged = tx
+        .scoped("SELECT 1 FROM merges WHERE business_id = $1 AND seal_key <> $2 LIMIT 1")
+        .bind(key)
+        .fetch_optional::<(i32,)>()
+        .await?;
+    if merged.is_some() {
         return Ok(true);
     }
     let point = tx

@@ -9,6 +9,7 @@ mod erasure;
 mod expiries;
 mod leads;
 mod lookups;
+mod merges;
 mod nothing;
 mod outbox;
 mod points;
@@ -17,6 +18,7 @@ mod renewal;
 mod replay;
 mod say;
 mod shared;
+mod unmerge;
 mod withdraw;
 
 use std::time::Duration;
@@ -202,7 +204,7 @@ fn why<T>(result: Result<T, Error>) -> (Code, &'static str) {
 const ABSENT: (Code, &str) = (Code::NotFound, "NOT_FOUND");
 
 /// Everything that the business has, as far as a change of it shows.
-async fn everything(house: &House) -> Vec<(String, i64)> {
+pub async fn everything(house: &House) -> Vec<(String, i64)> {
     let mut all = Vec::new();
     for sql in [
         "SELECT first_name, revision FROM contacts WHERE business_id = $1 ORDER BY contact_id",

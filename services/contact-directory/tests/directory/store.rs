@@ -125,6 +125,7 @@ fn contact(first: &str, last: &str) -> Contact {
         consents: ByChannel::from_fn(|_| Consent::not_asked(at)),
         consent_seq: 1,
         revision: 1,
+        merges: 0,
         subject_key: b"a sealed key".to_vec(),
         created_at: at,
         updated_at: at,

@@ -9,7 +9,7 @@ use yinyom_proto::directory::v1 as pb;
 
 use super::read;
 use crate::commands::contacts::{ContactPatch, NamePatch, NewContact};
-use crate::commands::{Look, Seen, Written};
+use crate::commands::{Look, Receipt, Seen, Written};
 use crate::domain::contact::{ContactName, ExternalId, search_key};
 use crate::domain::points::{Point, PointInput, WantedPoint, channel_of, read_points};
 use crate::domain::{Contact, Sight, SightReason};
@@ -59,8 +59,22 @@ pub fn contacts(business: BusinessId, seen: &Seen<Vec<Contact>>) -> Vec<pb::Cont
 
 /// What was written, as the writer may see it now. A repeated request has the etag that it had.
 pub fn written(business: BusinessId, seen: &Seen<Written<Contact>>) -> pb::Contact {
-    let Written { receipt, now } = seen.what();
-    let now = now.as_ref().map(|c| contact(business, c, seen.look()));
+    written_as(business, seen.what(), seen.look())
+}
+
+/// The same, where it is not all that was written.
+pub fn written_as(business: BusinessId, written: &Written<Contact>, look: &Look) -> pb::Contact {
+    received(business, &written.receipt, written.now.as_ref(), look)
+}
+
+/// What a receipt is of, with what is there now.
+pub fn received(
+    business: BusinessId,
+    receipt: &Receipt,
+    now: Option<&Contact>,
+    look: &Look,
+) -> pb::Contact {
+    let now = now.map(|c| contact(business, c, look));
     pb::Contact {
         name: CONTACTS.format(business, receipt.id),
         etag: Etag::of(receipt.revision).to_string(),

@@ -46,16 +46,16 @@ pub(super) async fn assert_kept(house: &House) {
 }
 
 /// The same numbers each time.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, most: usize) -> usize {
+    pub(super) fn below(&mut self, most: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % most
     }
 
-    fn of<T: Copy>(&mut self, items: &[T]) -> T {
+    pub(super) fn of<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
@@ -73,7 +73,7 @@ async fn step(house: &House, dice: &mut Dice) {
         return;
     }
     let id: ContactId = dice.of(&ids);
-    match dice.below(9) {
+    match dice.below(12) {
         0 | 1 => drop(set(house, &house.owner, id, &[(channel, state)]).await.unwrap()),
         2 => drop(
             grant_for(house, id, channel, HOUR * u32::try_from(1 + dice.below(9)).unwrap()).await,
@@ -104,6 +104,19 @@ async fn step(house: &House, dice: &mut Dice) {
             house.directory.import(&house.owner, house.business, lines(&rows), None).await.unwrap();
         }
         7 => house.pass(HOUR).await,
+        8 | 9 => {
+            let other = dice.of(&ids);
+            if other != id {
+                super::merges::merge(house, &house.owner, id, other).await.unwrap();
+            }
+        }
+        10 => {
+            let session = house.session(&house.owner).await;
+            let merges = house.directory.find_merges(&session, Some(id), None, 1).await.unwrap();
+            if let [told] = &merges.items[..] {
+                super::unmerge::undo(house, &house.owner, told.merge.id).await.unwrap();
+            }
+        }
         _ => {
             let task = Expiries::new(house.directory.clone()).in_batches(2);
             task.record_due().await.unwrap();
