@@ -1,8 +1,10 @@
 """An export goes in: every row is accounted for, and nobody who refused is resurrected."""
 
 import csv
+import os
 import re
 import stat
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -43,9 +45,9 @@ class Importer:
     def run(self, command, *arguments):
         return self.yinyom.run(command, *arguments, "--business", self.shop.name, token=self.token)
 
-    def take(self, file, *arguments):
+    def take(self, file, *arguments, directory=None):
         """Imports a file: what the command says of it, and where its rejects are."""
-        rejects = file.parent / f"{self.shop.name.rpartition('/')[2]}.rejects.csv"
+        rejects = (directory or file.parent) / f"{self.shop.name.rpartition('/')[2]}.rejects.csv"
         done = self.run("import", file, "--rejects", rejects, *arguments)
         numbers = re.findall(r"^(rows|created|updated|unchanged|rejected) +(\d+)", done.stdout, re.M)
         counts = {name: int(number) for name, number in numbers}
@@ -59,6 +61,24 @@ class Importer:
             said=done.stdout,
             rejects=rejects,
         )
+
+    def foretold(self, file, *arguments, **more):
+        """What a dry run tells of a file, having changed nothing."""
+        before, changes = self.named(), self.settled()
+        told = self.take(file, "--dry-run", *arguments, **more)
+        assert "Nothing was stored" in told.said, told.said
+        assert (self.named(), self.settled()) == (before, changes)
+        return facts(told)
+
+    def named(self):
+        """What each contact consents to, by its name."""
+        listed = self.shop.owner.pages(
+            "directory.ContactService/ListContacts",
+            "contacts",
+            parent=self.shop.name,
+            page_size=1000,
+        )
+        return {contact.name: shown(contact).states for contact in listed}
 
     def contacts(self):
         return {
@@ -92,6 +112,11 @@ class Importer:
             within=30,
         )
         return int(self.summary()["changes"])
+
+
+def facts(result):
+    """What an import says of rows and consents, without how long it took."""
+    return result.status, result.rows, result.outcomes, result.kept
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +246,9 @@ def test_an_old_file_resurrects_nobody(house, files):
         say(key, "GRANTED")
 
     for name in ("export.csv", "export.xlsx"):
+        told = importer.foretold(files[name])
         result = importer.take(files[name])
+        assert told == facts(result), "a dry run tells what the import then does"
         assert result.outcomes == importer.book.take(ROWS), result.said
         assert result.kept == importer.book.kept.total()
         states = importer.states()
@@ -229,6 +256,49 @@ def test_an_old_file_resurrects_nobody(house, files):
         assert {states[key][0] for key in withdrawn} == {"DENIED"}
         assert {states[key][0] for key in unsure} == {"NOT_SET"}, "refused before: not asked again"
         assert {states[key][0] for key in by_phone["DENIED"][:10]} == {"DENIED"}
+
+
+def exports():
+    """The made-up export; and a real one, if the environment names it."""
+    return [*WRITERS, *filter(None, [os.environ.get("YINYOM_CONTACTS_CSV")])]
+
+
+@pytest.mark.parametrize("name", exports())
+def test_a_dry_run_tells_what_the_import_then_does(house, files, name):
+    """Of everybody new, of everybody known, and of people who have changed their minds in between."""
+    importer = Importer(house)
+    file = files.get(name) or Path(name)
+    rejects = {"directory": files["export.csv"].parent}
+
+    def both(*arguments):
+        told = importer.foretold(file, *arguments, **rejects)
+        done = importer.take(file, *arguments, **rejects)
+        assert told == facts(done), done.said
+        return done
+
+    first = both()
+    assert first.outcomes[0] > 0 and sum(first.outcomes) == first.rows
+    states = importer.named()
+    # Twice: who granted withdraws, and who refused is asked anew, by somebody who may.
+    granted = [name for name, of in states.items() if of[0] == "GRANTED"][:25]
+    denied = [name for name, of in states.items() if of[0] == "DENIED"][:25]
+    for contact in granted:
+        importer.shop.user(
+            "directory.ConsentService/WithdrawConsent",
+            contact=contact,
+            channels=["CHANNEL_PHONE"],
+            surface="SURFACE_CONTACTS",
+        )
+    for contact in denied[:10]:
+        importer.shop.say(contact, phone="NOT_SET")
+    for contact in denied[10:]:
+        importer.shop.say(contact, phone="GRANTED")
+    again = both("--batch", "77")
+    assert again.outcomes[0] == 0 and again.kept > first.kept
+    states = importer.named()
+    assert {states[name][0] for name in granted} == {"DENIED"}, "nobody is resurrected"
+    assert {states[name][0] for name in denied} == {"DENIED"}, "the file's refusal applies again"
+    assert both("--batch", "500").outcomes[:2] == [0, 0]
 
 
 def test_who_may_not_import_imports_nothing(house, files):

@@ -33,6 +33,7 @@ use yinyom_proto::settings::v1::business_service_client::BusinessServiceClient;
 
 use crate::client::CallError;
 use crate::session::{Session, SessionArgs, SessionError};
+use headers::Kind;
 use progress::{Progress, rate};
 use tally::Tally;
 pub use tally::grouped;
@@ -41,6 +42,9 @@ use work::Work;
 /// Some rows were rejected, and all others taken.
 const SOME_REJECTED: u8 = 2;
 
+/// Under the table of a dry run.
+const DRY_RUN: &str = "Nothing was stored: this was a dry run.";
+
 /// Where a business is, if nobody says.
 const ZONE: &str = "Asia/Bangkok";
 
@@ -48,7 +52,7 @@ const ZONE: &str = "Asia/Bangkok";
 ///
 /// Headers may be English or Thai; dates of the Buddhist or the Gregorian era. Importing a file again
 /// changes nothing. Exit status: 0 if every row was taken, 2 if some were rejected, 1 if the import
-/// failed.
+/// failed; of a dry run, as the import would end.
 #[derive(clap::Args)]
 pub struct ImportArgs {
     /// The export: CSV (UTF-8; commas, semicolons or tabs) or XLSX.
@@ -56,6 +60,16 @@ pub struct ImportArgs {
 
     #[command(flatten)]
     session: SessionArgs,
+
+    /// Tells what would become of the rows, and stores nothing. 50,000 rows at most.
+    #[arg(long, env = "YINYOM_DRY_RUN")]
+    dry_run: bool,
+
+    /// The file is another tool's suppression list: whoever has one of its phone numbers or e-mail addresses is DENIED
+    /// in that channel, and nothing else happens. Names are not read. Where the file has a column of consents, only
+    /// those who refuse there count.
+    #[arg(long, env = "YINYOM_OPT_OUTS_ONLY")]
+    opt_outs_only: bool,
 
     /// Where contact-directory answers, if not where `DATA_DIR/dev.json` says.
     #[arg(long, env = "YINYOM_DIRECTORY", value_name = "http://HOST:PORT")]
@@ -111,6 +125,8 @@ pub async fn run(args: ImportArgs, data_dir: &Path) -> Result<ExitCode, ImportEr
     let connection = directory.by(session.token(), session.language())?;
     let work = Work {
         file: args.file,
+        kind: if args.opt_outs_only { Kind::OptOuts } else { Kind::People },
+        dry_run: args.dry_run,
         sheet: args.sheet,
         batch: usize::from(args.batch),
         zone,
@@ -125,7 +141,7 @@ pub async fn run(args: ImportArgs, data_dir: &Path) -> Result<ExitCode, ImportEr
     let done = work.run(&mut tally, &mut progress).await;
     progress.finish();
     let rejected = done.inspect_err(|_| {
-        if tally.answered() > 0 {
+        if tally.answered() > 0 && !args.dry_run {
             eprintln!(
                 "{} rows were taken or rejected before. Run it again: what was taken comes out unchanged.",
                 tally.answered()
@@ -136,7 +152,11 @@ pub async fn run(args: ImportArgs, data_dir: &Path) -> Result<ExitCode, ImportEr
         let (rows, answered) = (tally.rows, tally.answered());
         return Err(ImportError::DoesNotAddUp { rows, answered });
     }
-    crate::say(&summary(&tally, rejected.as_deref(), &progress));
+    let mut said = summary(&tally, rejected.as_deref(), &progress);
+    if args.dry_run {
+        said = format!("{said}{DRY_RUN}\n");
+    }
+    crate::say(&said);
     Ok(if tally.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REJECTED) })
 }
 
@@ -179,6 +199,8 @@ fn summary(tally: &Tally, rejects: Option<&Path>, progress: &Progress) -> String
     for (count, why) in [
         (tally.kept_for_refusal(), "consents were kept as they are because of an earlier refusal"),
         (tally.kept_granted, "consents were kept: \"not set\" does not take back a yes"),
+        (tally.denied_contacts, "contacts are DENIED by an opt-out"),
+        (tally.kept_addresses, "addresses that nobody has are kept as refused"),
         (tally.blank, "blank rows were skipped"),
     ] {
         if count > 0 {

@@ -67,6 +67,7 @@ pub struct Directory {
     pub(crate) reveals: Recorder,
     pub(crate) sealer: Arc<TokenSealer>,
     imports: Arc<import::Queues>,
+    rehearsals: Arc<import::rehearsal::Room>,
     lookups: Arc<lookups::Lookups>,
     /// How long a merge can be undone.
     merges: MergeRetention,
@@ -84,7 +85,7 @@ impl Directory {
     ) -> Self {
         let Relays { ledger: relay, audit } = relays;
         let reveals = Recorder::start(db.clone(), audit);
-        let (sealer, imports) = (Arc::new(sealer), Arc::default());
+        let (sealer, imports, rehearsals) = (Arc::new(sealer), Arc::default(), Arc::default());
         let own = SharedClock::clone(&clock);
         let lookups = Arc::new(lookups::Lookups::new(LookupRate::default(), own));
         Self {
@@ -96,6 +97,7 @@ impl Directory {
             reveals,
             sealer,
             imports,
+            rehearsals,
             lookups,
             merges: MergeRetention::default(),
         }

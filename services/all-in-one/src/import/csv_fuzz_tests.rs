@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use yinyom_kernel::Language;
 use yinyom_proto::types::v1::ConsentState;
 
-use super::super::headers::Layout;
+use super::super::headers::{Kind, Layout};
 use super::super::row::Reader;
 use super::super::source;
 use super::*;
@@ -43,7 +43,7 @@ fn read_all(bytes: &[u8]) -> Result<(Vec<String>, Vec<Line>), FileError> {
 }
 
 fn reader(headers: Vec<String>) -> Option<Reader> {
-    let layout = Layout::read(headers).ok()?;
+    let layout = Layout::of(Kind::People, headers).ok()?;
     Some(Reader::new(layout, TimeZone::UTC, Language::English))
 }
 

@@ -171,21 +171,52 @@ pub enum HeaderError {
          The first row must hold the headers"
     )]
     NoName,
+    #[error(
+        "there is no column of phone numbers or e-mail addresses; name one of them \"Phone\" (เบอร์โทรศัพท์) or \
+         \"Email\" (อีเมล). The first row must hold the headers"
+    )]
+    NoAddress,
     #[error("the columns {first:?} and {second:?} both mean {meaning:?}; leave out one of them")]
     Twice { meaning: &'static str, first: String, second: String },
+}
+
+/// What the rows of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    People,
+    /// Addresses that must not be used.
+    OptOuts,
+}
+
+impl Kind {
+    const fn reads(self, column: Column) -> bool {
+        match self {
+            Self::People => true,
+            Self::OptOuts => matches!(
+                column,
+                Column::Phone
+                    | Column::Email
+                    | Column::PhoneConsent
+                    | Column::EmailConsent
+                    | Column::ConsentDate
+            ),
+        }
+    }
 }
 
 /// The columns of a file.
 #[derive(Debug, Clone)]
 pub struct Layout {
+    kind: Kind,
     headers: Vec<String>,
     columns: Vec<Option<Column>>,
 }
 
 impl Layout {
-    /// Reads the header row.
-    pub fn read(headers: Vec<String>) -> Result<Self, HeaderError> {
-        let columns: Vec<Option<Column>> = headers.iter().map(|h| Column::of(h)).collect();
+    /// Reads the header row of a file whose rows are of that kind.
+    pub fn of(kind: Kind, headers: Vec<String>) -> Result<Self, HeaderError> {
+        let columns: Vec<Option<Column>> =
+            headers.iter().map(|h| Column::of(h).filter(|column| kind.reads(*column))).collect();
         let mut seen: BTreeMap<Column, &String> = BTreeMap::new();
         for (header, column) in headers.iter().zip(&columns) {
             let Some(column) = column.filter(|column| !column.may_repeat()) else { continue };
@@ -197,10 +228,26 @@ impl Layout {
                 });
             }
         }
-        if !seen.contains_key(&Column::FirstName) && !seen.contains_key(&Column::LastName) {
-            return Err(HeaderError::NoName);
+        let has = |column| columns.contains(&Some(column));
+        match kind {
+            Kind::People if !has(Column::FirstName) && !has(Column::LastName) => {
+                Err(HeaderError::NoName)
+            }
+            Kind::OptOuts if !has(Column::Phone) && !has(Column::Email) => {
+                Err(HeaderError::NoAddress)
+            }
+            _ => Ok(Self { kind, headers, columns }),
         }
-        Ok(Self { headers, columns })
+    }
+
+    /// What the rows are.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the file has such a column.
+    pub fn has(&self, column: Column) -> bool {
+        self.columns.contains(&Some(column))
     }
 
     /// The headers as the file has them.
@@ -237,7 +284,24 @@ mod tests {
     use super::*;
 
     fn layout(headers: &[&str]) -> Result<Layout, HeaderError> {
-        Layout::read(headers.iter().map(|h| (*h).to_owned()).collect())
+        Layout::of(Kind::People, headers.iter().map(|h| (*h).to_owned()).collect())
+    }
+
+    fn list(headers: &[&str]) -> Result<Layout, HeaderError> {
+        Layout::of(Kind::OptOuts, headers.iter().map(|h| (*h).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_list_of_opt_outs_needs_addresses_and_no_names() {
+        for headers in [&["อีเมล"][..], &["Mobile", "row"], &["Name", "ชื่อ", "Phone"]]
+        {
+            assert!(list(headers).is_ok(), "{headers:?}");
+        }
+        assert_eq!(list(&["First Name", "รหัสลูกค้า"]).unwrap_err(), HeaderError::NoAddress);
+        let told = list(&["ชื่อ", "Phone", "Phone Consent", "Reason", "วันที่ให้ความยินยอม"]).unwrap();
+        assert_eq!(told.ignored(), ["ชื่อ", "Reason"], "who expects a name to arrive is told");
+        let twice = list(&["Phone", "Phone Consent", "ยินยอมเบอร์โทรศัพท์"]).unwrap_err();
+        assert!(matches!(twice, HeaderError::Twice { meaning: "Phone Consent", .. }));
     }
 
     #[test]
@@ -305,8 +369,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_header_row_panics(headers in prop::collection::vec(any::<String>(), 0..8)) {
-            if let Ok(layout) = Layout::read(headers) {
-                layout.ignored();
+            for kind in [Kind::People, Kind::OptOuts] {
+                if let Ok(layout) = Layout::of(kind, headers.clone()) {
+                    layout.ignored();
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use yinyom_proto::directory::v1::ImportRow;
 use yinyom_proto::types::v1::ConsentState;
 
 use super::dates::instant;
-use super::headers::{Column, Layout};
+use super::headers::{Column, Kind, Layout};
 use super::text::{emails, phones, trim};
 use super::words::{UnknownWord, consent};
 
@@ -96,7 +96,13 @@ impl Reader {
         let consent_time = self.time(line, &mut problems);
         let (phones, phone_columns) = self.addresses(line, Column::Phone, phones);
         let (emails, email_columns) = self.addresses(line, Column::Email, emails);
-        let state = |state: Option<ConsentState>| state.unwrap_or_default().into();
+        let says =
+            |state: Option<ConsentState>, column, addresses: &[String]| match self.layout.kind() {
+                Kind::People => state.unwrap_or_default(),
+                Kind::OptOuts => refuses(state, self.layout.has(column), addresses),
+            };
+        let phone_consent = says(phone_consent, Column::PhoneConsent, &phones);
+        let email_consent = says(email_consent, Column::EmailConsent, &emails);
         let row = ImportRow {
             row_number: line.number,
             external_id: self.text(line, Column::ExternalId),
@@ -107,8 +113,8 @@ impl Reader {
             account: self.text(line, Column::Account),
             lead_title: self.text(line, Column::LeadTitle),
             lead_source: self.text(line, Column::LeadSource),
-            phone_consent: state(phone_consent),
-            email_consent: state(email_consent),
+            phone_consent: phone_consent.into(),
+            email_consent: email_consent.into(),
             consent_time,
         };
         let origins = Origins { phones: phone_columns, emails: email_columns };
@@ -249,6 +255,17 @@ impl Reader {
 
     fn problem(&self, column: Option<String>, text: &Text) -> Problem {
         Problem { column: column.unwrap_or_default(), text: text.get(self.language).to_owned() }
+    }
+}
+
+/// What a row of a suppression list says of a channel. In a file without a word on it, whoever is in it refuses; where
+/// there is a column of consents, only those who refuse there do, and an empty cell is no refusal.
+fn refuses(state: Option<ConsentState>, has_column: bool, addresses: &[String]) -> ConsentState {
+    match state {
+        Some(state) => state,
+        None if has_column => ConsentState::NotSet,
+        None if addresses.is_empty() => ConsentState::Unspecified,
+        None => ConsentState::Denied,
     }
 }
 

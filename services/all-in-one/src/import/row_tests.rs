@@ -21,7 +21,8 @@ const HEADERS: [&str; 12] = [
 ];
 
 fn reader() -> Reader {
-    let layout = Layout::read(HEADERS.iter().map(|h| (*h).to_owned()).collect()).unwrap();
+    let layout =
+        Layout::of(Kind::People, HEADERS.iter().map(|h| (*h).to_owned()).collect()).unwrap();
     Reader::new(layout, TimeZone::get("Asia/Bangkok").unwrap(), Language::English)
 }
 
@@ -145,4 +146,31 @@ proptest! {
             prop_assert!(prepared.row.encoded_len() <= MAX_ROW_BYTES);
         }
     }
+}
+
+#[test]
+fn whoever_is_on_a_suppression_list_refuses_unless_it_says_otherwise() {
+    use ConsentState::{Denied, Granted, NotSet, Unspecified};
+    let read = |headers: &[&str], cells: &[&str]| {
+        let headers = headers.iter().map(|h| (*h).to_owned()).collect();
+        let layout = Layout::of(Kind::OptOuts, headers).unwrap();
+        let reader = Reader::new(layout, TimeZone::UTC, Language::English);
+        reader.read(&line(cells)).unwrap_or_else(|_| panic!("refused")).row
+    };
+    let says = |row: &ImportRow| (row.phone_consent(), row.email_consent());
+    let row = read(&["ชื่อ", "อีเมล", "Phone"], &["สมชาย", "a@example.com", ""]);
+    assert_eq!((says(&row), &row.first_name[..]), ((Unspecified, Denied), ""), "no name is sent");
+    let row = read(&["Email", "Phone"], &["a@example.com", "0812345678"]);
+    assert_eq!(says(&row), (Denied, Denied));
+    assert_eq!(
+        says(&read(&["Email", "Phone"], &["", ""])),
+        (Unspecified, Unspecified),
+        "to be told of"
+    );
+
+    let whole = ["Phone", "Phone Consent", "Email"];
+    let says = |cell: &str| says(&read(&whole, &["0812345678", cell, "a@example.com"]));
+    assert_eq!(says("ไม่ยินยอม"), (Denied, Denied));
+    assert_eq!(says("ยินยอม"), (Granted, Denied));
+    assert_eq!(says(""), (NotSet, Denied), "an empty cell is no refusal");
 }

@@ -53,6 +53,13 @@ pub enum SendError {
     Answer,
 }
 
+/// What a stream is for; said in each of its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode {
+    pub validate_only: bool,
+    pub opt_outs_only: bool,
+}
+
 struct Waiting<T> {
     id: String,
     batch: Batch<T>,
@@ -62,14 +69,16 @@ struct Waiting<T> {
 pub struct Sender<T> {
     client: ImportServiceClient<Connection>,
     parent: String,
+    mode: Mode,
     waiting: VecDeque<Waiting<T>>,
+    answered: bool,
     failures: usize,
 }
 
 impl<T> Sender<T> {
     /// Into the business `parent`.
-    pub const fn new(client: ImportServiceClient<Connection>, parent: String) -> Self {
-        Self { client, parent, waiting: VecDeque::new(), failures: 0 }
+    pub const fn new(client: ImportServiceClient<Connection>, parent: String, mode: Mode) -> Self {
+        Self { client, parent, mode, waiting: VecDeque::new(), answered: false, failures: 0 }
     }
 
     /// Sends all of `batches` and hands each to `done`, in their order, once it is answered. A batch
@@ -84,7 +93,7 @@ impl<T> Sender<T> {
                 Ok(()) => return Ok(()),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Broken(error)) => match WAITS.get(self.failures) {
-                    Some(wait) if error.is_passing() => {
+                    Some(wait) if error.is_passing() && self.may_go_on() => {
                         tracing::warn!("the stream broke; sending again what was not answered");
                         tokio::time::sleep(*wait).await;
                         self.failures += 1;
@@ -126,7 +135,7 @@ impl<T> Sender<T> {
                 next(answers.as_mut()).await?
             };
             if let Some(Waiting { batch, .. }) = self.waiting.pop_front() {
-                self.failures = 0;
+                (self.failures, self.answered) = (0, true);
                 check(&batch.rows, &results)?;
                 done(Answered { results, kept: batch.kept }).map_err(Failure::Final)?;
             }
@@ -136,6 +145,11 @@ impl<T> Sender<T> {
             Some(answers) => end(answers).await,
             None => Ok(()),
         }
+    }
+
+    /// A dry run ends with its stream: another one has not met the rows before.
+    const fn may_go_on(&self) -> bool {
+        !(self.mode.validate_only && self.answered)
     }
 
     async fn open<E>(
@@ -155,6 +169,8 @@ impl<T> Sender<T> {
             parent: self.parent.clone(),
             rows: waiting.batch.rows.clone(),
             request_id: waiting.id.clone(),
+            validate_only: self.mode.validate_only,
+            opt_outs_only: self.mode.opt_outs_only,
         };
         match out.try_send(request) {
             // The stream is gone: its status comes with the next answer.

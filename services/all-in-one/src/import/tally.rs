@@ -19,6 +19,10 @@ pub struct Tally {
     pub kept_granted: u64,
     /// Consents of channels that had refused once, where an import does not ask again.
     pub kept_refused_before: u64,
+    /// Contacts that refuse by an opt-out.
+    pub denied_contacts: u64,
+    /// Addresses of opt-outs that nobody has.
+    pub kept_addresses: u64,
 }
 
 /// The directory answered something that this version does not know.
@@ -44,6 +48,8 @@ impl Tally {
                 ImportConsentKept::Unspecified => {}
             }
         }
+        self.denied_contacts += u64::try_from(result.denied_contacts).unwrap_or_default();
+        self.kept_addresses += u64::try_from(result.kept_addresses).unwrap_or_default();
         Ok(())
     }
 

@@ -12,11 +12,11 @@ use yinyom_kernel::Language;
 use yinyom_proto::directory::v1::import_service_client::ImportServiceClient;
 use yinyom_proto::directory::v1::{ImportOutcome, ImportRowResult};
 
-use super::headers::{HeaderError, Layout};
+use super::headers::{HeaderError, Kind, Layout};
 use super::progress::Progress;
 use super::rejects::Rejects;
 use super::row::{Line, Origins, Problem, Reader};
-use super::send::{Answered, Batch, SendError, Sender};
+use super::send::{Answered, Batch, Mode, SendError, Sender};
 use super::source::{self, FileError, Piece, Place};
 use super::tally::{Tally, UnknownOutcome};
 use crate::client::{CallError, Connection, Target};
@@ -52,6 +52,9 @@ pub enum WorkError {
 /// An import that is about to run.
 pub struct Work {
     pub file: PathBuf,
+    pub kind: Kind,
+    /// Whether nothing is to be stored.
+    pub dry_run: bool,
     pub sheet: Option<String>,
     pub batch: usize,
     pub zone: TimeZone,
@@ -85,9 +88,9 @@ impl Work {
         let (announce, announced) = oneshot::channel();
         let reading = tokio::task::spawn_blocking({
             let (file, sheet, batch) = (self.file, self.sheet, self.batch);
-            let (zone, language) = (self.zone, self.language);
+            let (kind, zone, language) = (self.kind, self.zone, self.language);
             move || {
-                let mut filling = Filling::new(batch, zone, language, announce, batches);
+                let mut filling = Filling::new(kind, batch, zone, language, announce, batches);
                 source::read(&file, sheet.as_deref(), &mut |piece, place| {
                     filling.take(piece, place)
                 })
@@ -111,7 +114,8 @@ impl Work {
             progress,
         };
         let directory = self.directory;
-        let sent = Sender::new(self.client, self.parent)
+        let mode = Mode { validate_only: self.dry_run, opt_outs_only: self.kind == Kind::OptOuts };
+        let sent = Sender::new(self.client, self.parent, mode)
             .send(&mut incoming, &mut |answered| taking.take(&answered).map_err(Stop::Work))
             .await;
         // Lets a reader that waits for a place see that nobody takes its batches any more.
@@ -173,6 +177,7 @@ impl Stop {
 
 /// The reading half.
 struct Filling {
+    kind: Kind,
     size: usize,
     zone: TimeZone,
     language: Language,
@@ -187,6 +192,7 @@ struct Filling {
 
 impl Filling {
     fn new(
+        kind: Kind,
         size: usize,
         zone: TimeZone,
         language: Language,
@@ -194,8 +200,8 @@ impl Filling {
         batches: mpsc::Sender<Batch<Chunk>>,
     ) -> Self {
         let announce = Some(announce);
-        let (reader, batch) = (None, empty());
-        Self { size, zone, language, announce, batches, reader, batch, bytes: 0, rows: 0, blank: 0 }
+        let (reader, batch, bytes, rows, blank) = (None, empty(), 0, 0, 0);
+        Self { kind, size, zone, language, announce, batches, reader, batch, bytes, rows, blank }
     }
 
     fn take(&mut self, piece: Piece, place: Place) -> Result<(), Stopped> {
@@ -224,7 +230,7 @@ impl Filling {
     }
 
     fn begin(&mut self, headers: Vec<String>) -> Result<(), Stopped> {
-        let layout = Layout::read(headers)?;
+        let layout = Layout::of(self.kind, headers)?;
         let reader = Arc::new(Reader::new(layout, self.zone.clone(), self.language));
         self.reader = Some(Arc::clone(&reader));
         match self.announce.take().map(|announce| announce.send(reader)) {
@@ -304,13 +310,20 @@ fn refused(reader: &Reader, origins: &Origins, result: &ImportRowResult) -> Vec<
 /// Once, before the first row: who exported a column expects it to arrive.
 fn tell_ignored(reader: &Reader) {
     let ignored = reader.layout().ignored();
-    if !ignored.is_empty() {
-        eprintln!(
-            "Not imported: {}. Only the columns of a contact are; free text can hold phone numbers and \
-             e-mail addresses that no mask would cover.",
-            ignored.join(", ")
-        );
+    if ignored.is_empty() {
+        return;
     }
+    let why = match reader.layout().kind() {
+        Kind::People => {
+            "Only the columns of a contact are; free text can hold phone numbers and e-mail addresses that \
+             no mask would cover."
+        }
+        Kind::OptOuts => {
+            "Of an opt-out only phones, e-mails, what is said of them and when are: whoever has the address \
+             refuses."
+        }
+    };
+    eprintln!("Not imported: {}. {why}", ignored.join(", "));
 }
 
 #[cfg(test)]

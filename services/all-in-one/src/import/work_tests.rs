@@ -11,7 +11,8 @@ fn fill(text: &str, size: usize) -> Filled {
     file.write_all(text.as_bytes()).unwrap();
     let (batches, mut incoming) = mpsc::channel(100);
     let (announce, _announced) = oneshot::channel();
-    let mut filling = Filling::new(size, TimeZone::UTC, Language::English, announce, batches);
+    let mut filling =
+        Filling::new(Kind::People, size, TimeZone::UTC, Language::English, announce, batches);
     let read = source::read(file.path(), None, &mut |piece, place| filling.take(piece, place))
         .and_then(|()| filling.hand_over())
         .map(|()| (filling.rows, filling.blank));
@@ -69,7 +70,7 @@ fn answers_and_own_rejects_are_counted_in_the_order_of_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rejects.csv");
     let headers = vec!["First Name".to_owned(), "Phone".to_owned(), "Phone Consent".to_owned()];
-    let layout = Layout::read(headers.clone()).unwrap();
+    let layout = Layout::of(Kind::People, headers.clone()).unwrap();
     let mut tally = Tally { rows: 4, ..Tally::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut progress = runtime.block_on(async { Progress::start() });

@@ -134,3 +134,66 @@ async fn who_may_not_import_hears_so_and_nothing_is_stored() {
     assert!(refused.stdout.is_empty());
     assert_eq!(import(&yinyom, &file, &[]).1, [1, 0, 0, 0]);
 }
+
+/// Whatever the batches: the rows of a dry run meet each other as those of the import do.
+#[tokio::test]
+async fn a_dry_run_says_what_the_import_then_does_and_stores_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let yinyom = Yinyom::start(dir.path(), &[]);
+    let twice = write(
+        dir.path(),
+        "twice.csv",
+        "รหัสลูกค้า,ชื่อ,เบอร์โทรศัพท์,Phone Consent\nC-91,สมหญิง,0810000091,yes\nC-92,สมศรี,0810000092,\n\
+         C-91,สมหญิง,0810000093,no\nC-91,สมหญิง,0810000091,yes\nC-93,สมหญิง,0810000091,yes\n",
+    );
+    for (file, outcomes) in [(DIRTY, [6, 0, 0, 5]), (&twice[..], [3, 1, 1, 0])] {
+        let said = |said: String| {
+            let kept: Vec<_> = said.lines().filter(|line| !line.starts_with("rows")).collect();
+            kept.join("\n")
+        };
+        let dry = import(&yinyom, file, &["--dry-run", "--batch", "2"]);
+        assert!(dry.2.ends_with("Nothing was stored: this was a dry run.\n"), "{}", dry.2);
+        let done = import(&yinyom, file, &["--batch", "2"]);
+        assert_eq!((dry.0, dry.1, done.1), (done.0, outcomes, outcomes), "{}", done.2);
+        assert_eq!(said(dry.2), said(done.2) + "\nNothing was stored: this was a dry run.");
+    }
+    let [created, updated, unchanged, rejected] = import(&yinyom, DIRTY, &["--dry-run"]).1;
+    assert_eq!([created, updated, unchanged, rejected], [0, 0, 6, 5], "of what is there now");
+}
+
+#[tokio::test]
+async fn whoever_is_on_a_suppression_list_refuses_and_nobody_is_created() {
+    let dir = tempfile::tempdir().unwrap();
+    let yinyom = Yinyom::start(dir.path(), &[]);
+    let people = "ชื่อ,เบอร์โทรศัพท์,Email,Phone Consent,Email Consent\n\
+        สมหมาย,0810000051,mai@example.com,yes,yes\nสมนึก,0810000052,nuek@example.com,yes,yes\n";
+    let people = write(dir.path(), "people.csv", people);
+    assert_eq!(import(&yinyom, &people, &[]).1, [2, 0, 0, 0]);
+    let list =
+        "อีเมล,มือถือ,Reason\nMAI@example.com,,bounced\n,๐๘๑๐๐๐๐๐๕๒,\n,0819999999,\n,12,\n,,called\n";
+    let list = write(dir.path(), "list.csv", list);
+    let only = ["--opt-outs-only"];
+    for more in [&["--opt-outs-only", "--dry-run"][..], &only] {
+        let (status, outcomes, said) = import(&yinyom, &list, more);
+        assert_eq!((status, outcomes), (2, [0, 3, 0, 2]), "{said}");
+        assert!(said.contains("\n2 contacts are DENIED by an opt-out.\n"), "{said}");
+        assert!(said.contains("\n1 addresses that nobody has are kept as refused.\n"), "{said}");
+    }
+    let states =
+        |contact: &Contact| (state(contact, Channel::Phone), state(contact, Channel::Email));
+    let (yes, no) = (ConsentState::Granted, ConsentState::Denied);
+    assert_eq!(states(&named(&yinyom, "สมหมาย").await), (yes, no));
+    assert_eq!(states(&named(&yinyom, "สมนึก").await), (no, yes));
+    let mut rejects = csv::Reader::from_path(dir.path().join("list.rejects.csv")).unwrap();
+    let told: Vec<_> = rejects.records().map(|row| row.unwrap()[0].to_owned()).collect();
+    assert_eq!(told, ["5", "6"]);
+    assert_eq!(import(&yinyom, &list, &only).1, [0, 0, 3, 2], "again");
+    // Who comes with a number of the list has refused it; an old file that says yes grants nothing.
+    let late = "ชื่อ,Phone,Phone Consent\nสมใจ,0819999999,yes\nสมนึก,0810000052,yes\n";
+    let (_, outcomes, said) = import(&yinyom, &write(dir.path(), "late.csv", late), &[]);
+    assert_eq!(outcomes, [2, 0, 0, 0], "{said}");
+    assert_eq!(state(&named(&yinyom, "สมใจ").await, Channel::Phone), no);
+    // Of a whole export, those who refuse in it.
+    let (_, outcomes, said) = import(&yinyom, &people, &only);
+    assert_eq!(outcomes, [0, 0, 2, 0], "{said}");
+}

@@ -6,6 +6,7 @@ pub mod contacts;
 pub mod import;
 pub mod leads;
 pub mod merges;
+pub mod opt_outs;
 pub mod previews;
 pub mod read;
 pub mod refusal;

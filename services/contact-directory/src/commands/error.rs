@@ -8,6 +8,7 @@ use yinyom_identity::NotFound;
 use yinyom_kernel::{Code, EtagMismatch, Fault, InvalidInput, Text, Violation};
 use yinyom_privacy::InvalidPageToken;
 
+use super::import::rehearsal::TooManyRehearsals;
 use super::lookups::TooManyLookups;
 use crate::domain::Refusal;
 use crate::store::StoreError;
@@ -33,6 +34,9 @@ pub enum Error {
     /// The caller asks for too many addresses.
     #[error(transparent)]
     Lookups(#[from] TooManyLookups),
+    /// Too many dry runs of imports.
+    #[error(transparent)]
+    Rehearsals(#[from] TooManyRehearsals),
     /// The store did not answer well.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,6 +91,7 @@ impl Error {
             Self::PageToken(fault) => Some(fault),
             Self::Request(fault) => Some(fault),
             Self::Lookups(fault) => Some(fault),
+            Self::Rehearsals(fault) => Some(fault),
             Self::Store(fault) => Some(fault),
             Self::ExternalIdTaken
             | Self::PrimaryContact

@@ -8,7 +8,9 @@
 //! id, as everywhere.
 
 mod load;
+pub mod opt_outs;
 mod plan;
+pub mod rehearsal;
 mod result;
 mod save;
 
@@ -28,6 +30,7 @@ use crate::domain::expiry::default_end;
 use crate::domain::import::identity;
 use crate::domain::viewer::may_import;
 use crate::store::BusinessKeys;
+use load::Purpose;
 use plan::Plan;
 use result::{Receipt, Rejection};
 
@@ -154,9 +157,23 @@ async fn take(
     lines: Vec<Line>,
     now: Timestamp,
 ) -> Result<(Vec<(Receipt, RowResult)>, Vec<ContactId>), Error> {
-    let rows: Vec<_> = lines.into_iter().map(|line| Row::of(line, keys, now)).collect();
-    let known = load::load(tx, keys, &rows, now).await?;
     let change = Change { surface: Surface::Import, ..change_of(session, keys, now) };
+    let (plan, results) = planned(tx, session, change, lines, Purpose::Storing).await?;
+    save::save(tx, keys, &plan).await?;
+    Ok((results, plan.changed()))
+}
+
+/// What the rows make of what is there, and what becomes of each.
+async fn planned<'a>(
+    tx: &mut Tx,
+    session: &Session,
+    change: Change<'a>,
+    lines: Vec<Line>,
+    purpose: Purpose<'_>,
+) -> Result<(Plan<'a>, Vec<(Receipt, RowResult)>), Error> {
+    let Change { keys, now, .. } = change;
+    let rows: Vec<_> = lines.into_iter().map(|line| Row::of(line, keys, now)).collect();
+    let known = load::load(tx, keys, &rows, now, purpose).await?;
     let mut plan = Plan::new(change, default_end(session.view().rules(), now), known);
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {
@@ -169,8 +186,7 @@ async fn take(
         };
         results.push((receipt, receipt.result(wrong)));
     }
-    save::save(tx, keys, &plan).await?;
-    Ok((results, plan.changed()))
+    Ok((plan, results))
 }
 
 /// A row that can be taken, unless its contact has no room for it.

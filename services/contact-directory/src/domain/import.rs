@@ -139,6 +139,11 @@ pub fn known_contact(
     Weighed { words, outcomes }
 }
 
+/// Whether it is what a row says, and not what follows from that by itself: only the former rests on the row's claims.
+pub fn is_word(outcome: &Outcome) -> bool {
+    outcome.cause == Cause::Imported
+}
+
 /// What a row without an `external_id` is matched by: a keyed hash of the normalised name and of all its
 /// addresses, whatever their order. Never of an address alone: families share those.
 pub fn identity(key: &BlindIndexKey, name: &ContactName, addresses: &[Address]) -> [u8; 32] {

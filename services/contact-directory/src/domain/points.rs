@@ -92,9 +92,19 @@ pub fn read_points(
 
 /// Reads the addresses of one channel of an import's row; one that is written twice counts once.
 pub fn read_addresses(channel: Channel, given: &[&str]) -> Result<Vec<Address>, InvalidInput> {
-    let field = field_of(channel);
     let mut wrong = Violations::new();
-    refuse_too_many(&mut wrong, field, given.len());
+    let addresses = read_those_that_are(&mut wrong, channel, given);
+    wrong.finish(Some(addresses))
+}
+
+/// Like [`read_addresses`], of which a wrong one takes the others from nobody.
+pub fn read_those_that_are(
+    wrong: &mut Violations,
+    channel: Channel,
+    given: &[&str],
+) -> Vec<Address> {
+    let field = field_of(channel);
+    refuse_too_many(wrong, field, given.len());
     let mut addresses = Vec::new();
     for (i, value) in given.iter().take(MAX_POINTS).enumerate() {
         if let Some(address) = wrong.take(format!("{field}[{i}]"), parse(channel, value))
@@ -103,7 +113,7 @@ pub fn read_addresses(channel: Channel, given: &[&str]) -> Result<Vec<Address>, 
             addresses.push(address);
         }
     }
-    wrong.finish(Some(addresses))
+    addresses
 }
 
 /// What is to be done to the points of one channel. The ids and the addresses in it are each there once, so

@@ -83,8 +83,14 @@ pub async fn lock(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, DbError
     Ok(row.map(Account::from))
 }
 
-/// The oldest account of each of those case-folded names, by id. Nobody else changes or deletes them until this unit
-/// of work ends.
+/// The oldest account of each of those case-folded names, by id.
+pub async fn named(tx: &mut Tx, keys: &[String]) -> Result<Vec<Account>, DbError> {
+    let names = Rows::new().texts("sort_name", keys.iter().map(|name| &name[..]));
+    let rows = tx.scoped(OLDEST_NAMED).rows(names).fetch_all::<AccountRow>().await?;
+    Ok(rows.into_iter().map(Account::from).collect())
+}
+
+/// Like [`named`], and nobody else changes or deletes them until this unit of work ends.
 pub async fn lock_named(tx: &mut Tx, keys: &[String]) -> Result<Vec<Account>, DbError> {
     let names = Rows::new().texts("sort_name", keys.iter().map(|name| &name[..]));
     let rows = tx.scoped(OLDEST_NAMED).rows(names).for_update().fetch_all::<AccountRow>().await?;

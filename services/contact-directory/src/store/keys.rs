@@ -68,6 +68,8 @@ pub struct BusinessKeys {
     /// The one that seals, and its number.
     current: (i32, DataKey),
     index: BlindIndexKey,
+    /// Stored nowhere.
+    passing: bool,
 }
 
 /// A key as it is stored.
@@ -99,24 +101,48 @@ impl KeyRing {
         scope: Scope,
         now: i64,
     ) -> Result<Arc<BusinessKeys>, StoreError> {
-        let business = scope.business();
-        let held = self.held.get(&business);
-        if let Some(held) = held.as_ref().filter(|held| held.is_fresh(now)) {
-            return Ok(Arc::clone(&held.keys));
+        if let Some(keys) = self.known(db, scope, now).await? {
+            return Ok(keys);
         }
-        let mut stored = rows(&mut db.read(scope).await?).await?;
+        let stored = self.make(db, scope, now).await?;
+        self.hold(scope.business(), &stored, now).await
+    }
+
+    /// The keys of a business, if it has any: nothing is stored.
+    pub async fn known(
+        &self,
+        db: &Db,
+        scope: Scope,
+        now: i64,
+    ) -> Result<Option<Arc<BusinessKeys>>, StoreError> {
+        let held = self.held.get(&scope.business());
+        if let Some(held) = held.filter(|held| held.is_fresh(now)) {
+            return Ok(Some(held.keys));
+        }
+        let stored = rows(&mut db.read(scope).await?).await?;
         if !has_both(&stored) {
-            stored = self.make(db, scope, now).await?;
+            return Ok(None);
         }
+        self.hold(scope.business(), &stored, now).await.map(Some)
+    }
+
+    /// Keeps in memory what is stored.
+    async fn hold(
+        &self,
+        business: BusinessId,
+        stored: &[KeyRow],
+        now: i64,
+    ) -> Result<Arc<BusinessKeys>, StoreError> {
+        let held = self.held.get(&business);
         let known = held.as_ref().map(|held| &*held.keys);
-        let mut keys = match self.unwrap(business, &stored, known).await {
+        let mut keys = match self.unwrap(business, stored, known).await {
             // What it knows is good for a while: nothing is sealed under a new key yet.
             Err(StoreError::Wrap(WrapError::Kms(_))) if known.is_some() => {
                 return held.map(|held| held.keys).ok_or(StoreError::MissingKey);
             }
             keys => keys?,
         };
-        keys.seal_under(current(&stored, now))?;
+        keys.seal_under(current(stored, now))?;
         let keys = Arc::new(keys);
         self.held.insert(business, Held { keys: Arc::clone(&keys), asked_at: now });
         Ok(keys)
@@ -203,7 +229,7 @@ impl KeyRing {
         }
         let first = sealing.first_key_value().map(|(number, key)| (*number, key.clone()));
         let (index, current) = index.zip(first).ok_or(StoreError::MissingKey)?;
-        Ok(BusinessKeys { business, sealing, current, index })
+        Ok(BusinessKeys { business, sealing, current, index, passing: false })
     }
 }
 
@@ -258,6 +284,24 @@ pub fn seal_key(blob: &[u8]) -> i32 {
 }
 
 impl BusinessKeys {
+    /// Keys that are stored nowhere, for a business that has none and so has nothing that others could open or find.
+    pub fn passing(business: BusinessId) -> Self {
+        let key = DataKey::generate();
+        let index = BlindIndexKey::of(&DataKey::generate());
+        Self {
+            business,
+            sealing: BTreeMap::from([(FIRST, key.clone())]),
+            current: (FIRST, key),
+            index,
+            passing: true,
+        }
+    }
+
+    /// Whether they are stored nowhere.
+    pub const fn is_passing(&self) -> bool {
+        self.passing
+    }
+
     /// Seals an address for its place: moved to another contact, point or channel it cannot be opened.
     pub fn seal_address(&self, contact: ContactId, point: PointId, address: &Address) -> Vec<u8> {
         let place = self.point_context(contact, point, channel_of(address));

@@ -42,13 +42,13 @@ pub async fn refused(
 }
 
 /// Which of these names and addresses a contact has together whose channel refuses: one that is `DENIED`, or was and has
-/// not said yes since; a yes that has run out by `now` (microseconds) is none. Names are case-folded.
+/// not said yes since, with that contact; a yes that has run out by `now` (microseconds) is none. Names are case-folded.
 pub async fn refused_by_namesakes(
     tx: &mut Tx,
     keys: &BusinessKeys,
     named: &[(String, &Address)],
     now: i64,
-) -> Result<HashSet<(String, Address)>, DbError> {
+) -> Result<HashSet<(String, Address, ContactId)>, DbError> {
     if named.is_empty() {
         return Ok(HashSet::new());
     }
@@ -56,7 +56,7 @@ pub async fn refused_by_namesakes(
     // `CROSS JOIN` keeps SQLite from starting at the contacts.
     let places = tx
         .scoped(
-            "SELECT batch.place FROM {rows}
+            "SELECT batch.place, c.contact_id FROM {rows}
              CROSS JOIN contact_points p
              CROSS JOIN contacts c
              WHERE p.business_id = $1 AND p.channel = batch.channel
@@ -76,12 +76,12 @@ pub async fn refused_by_namesakes(
                 .ints("channel", named.iter().map(|(_, a)| i64::from(channel_of(a).code())))
                 .bytes("blind_index", indexes.iter().map(|index| &index[..])),
         )
-        .scalars::<i64>()
+        .fetch_all::<(i64, Uuid)>()
         .await?;
     Ok(places
         .into_iter()
-        .filter_map(|place| named.get(usize::try_from(place).ok()?))
-        .map(|(name, address)| (name.clone(), (*address).clone()))
+        .filter_map(|(place, contact)| Some((named.get(usize::try_from(place).ok()?)?, contact)))
+        .map(|((name, address), contact)| (name.clone(), (*address).clone(), contact.into()))
         .collect())
 }
 

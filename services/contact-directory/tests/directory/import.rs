@@ -1,7 +1,10 @@
 //! Imports: what rows do, and what they cannot do.
 
 mod consent;
+mod matrix;
+mod opt_outs;
 mod property;
+mod rehearsal;
 mod rejected;
 mod replay;
 mod rows;

@@ -2,7 +2,7 @@
 
 use yinyom_consent::wire::{optional, read_timestamp};
 use yinyom_consent::{ByChannel, CONTACTS, Channel, ConsentState};
-use yinyom_kernel::{BusinessId, InvalidInput, Language, Violations};
+use yinyom_kernel::{BusinessId, ContactId, InvalidInput, Language, Violations};
 use yinyom_proto::directory::v1 as pb;
 
 use super::refusal::refusal;
@@ -73,29 +73,34 @@ fn lead(row: &pb::ImportRow) -> Result<Option<LeadOf>, InvalidInput> {
     wrong.finish(lead.map(|(title, source)| title.map(|title| LeadOf { title, source })))
 }
 
-/// What became of a row, in the caller's language.
+/// What became of a row, in the caller's language. A contact that is not there is not named.
 pub fn result(
     business: BusinessId,
     row: &pb::ImportRow,
     result: RowResult,
+    is_there: impl Fn(ContactId) -> bool,
     language: Language,
 ) -> pb::ImportRowResult {
     let row_number = row.row_number;
+    let name = |contact: Option<ContactId>| {
+        let there = contact.filter(|contact| is_there(*contact));
+        there.map(|contact| CONTACTS.format(business, contact)).unwrap_or_default()
+    };
     match result {
         RowResult::Rejected { wrong, refuser } => pb::ImportRowResult {
             row_number,
             outcome: pb::ImportOutcome::Rejected.into(),
-            contact: refuser.map(|id| CONTACTS.format(business, id)).unwrap_or_default(),
+            contact: name(refuser),
             refusal: Some(refusal(&wrong, language)),
             ..pb::ImportRowResult::default()
         },
         RowResult::Taken { became, contact, kept } => pb::ImportRowResult {
             row_number,
             outcome: outcome(became).into(),
-            contact: CONTACTS.format(business, contact),
-            refusal: None,
+            contact: name(Some(contact)),
             phone_consent_kept: why(kept.phone).into(),
             email_consent_kept: why(kept.email).into(),
+            ..pb::ImportRowResult::default()
         },
     }
 }

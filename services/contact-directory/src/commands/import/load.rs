@@ -7,6 +7,7 @@ use yinyom_db::Tx;
 use yinyom_kernel::{AccountId, ContactId};
 use yinyom_privacy::Address;
 
+use super::rehearsal::Overlay;
 use super::{RefusingRow, RejectedRow, Row};
 use crate::commands::Error;
 use crate::domain::Contact;
@@ -48,8 +49,16 @@ impl LeadKey {
     }
 }
 
-/// Reads what `rows` may be about. Nobody else imports into the business or changes the contacts until this
-/// unit of work ends.
+/// What the rows are read for.
+#[derive(Clone, Copy)]
+pub enum Purpose<'a> {
+    /// To be stored. Nobody else imports into the business or changes the contacts until this unit of work ends.
+    Storing,
+    /// To be told alone, after the batches that are laid over the store: nothing is locked.
+    Telling(&'a Overlay),
+}
+
+/// Reads what `rows` may be about.
 ///
 /// Refused addresses are read after the contacts are locked: one that was deleted meanwhile has left them behind.
 pub async fn load(
@@ -57,14 +66,22 @@ pub async fn load(
     keys: &BusinessKeys,
     rows: &[Result<Row, Box<RejectedRow>>],
     now: Timestamp,
+    purpose: Purpose<'_>,
 ) -> Result<Known, Error> {
     let rejected = rows.iter().filter_map(|row| row.as_ref().err()?.refuser.as_ref());
     let rejected: Vec<&RefusingRow> = rejected.collect();
     let rows: Vec<&Row> = rows.iter().flatten().collect();
-    import::take_turn(tx).await?;
-    let accounts = named(tx, &rows).await?;
-    let (wanted, by_fingerprint) = matching(tx, &rows, &rejected).await?;
-    let found = contacts::lock(tx, keys, &wanted).await?;
+    if matches!(purpose, Purpose::Storing) {
+        import::take_turn(tx).await?;
+    }
+    let accounts = named(tx, &rows, purpose).await?;
+    let (wanted, by_fingerprint) = matching(tx, &rows, &rejected, purpose).await?;
+    let found = match purpose {
+        Purpose::Storing => contacts::lock(tx, keys, &wanted).await?,
+        Purpose::Telling(overlay) => {
+            overlay.over(&wanted, contacts::load(tx, keys, &wanted).await?)
+        }
+    };
     let ids: Vec<_> = found.iter().map(|contact| contact.id).collect();
     let addresses: Vec<_> = rows.iter().flat_map(|row| &row.person.addresses).collect();
     let refused = refused::refused(tx, keys, &addresses).await?;
@@ -74,11 +91,19 @@ pub async fn load(
             row.person.addresses.iter().map(move |address| (name.clone(), address))
         })
         .collect();
-    let refused_by_namesakes =
-        refused::refused_by_namesakes(tx, keys, &named, now.as_microsecond()).await?;
+    let namesakes =
+        refused::refused_by_namesakes(tx, keys, &named, now.as_microsecond()).await?.into_iter();
+    let refused_by_namesakes = match purpose {
+        Purpose::Storing => namesakes.map(|(name, address, _)| (name, address)).collect(),
+        Purpose::Telling(overlay) => overlay.over_refusals(&named, namesakes, now),
+    };
     let account_ids: Vec<_> = accounts.values().copied().collect();
-    let links = import::links(tx, &account_ids, &ids).await?.into_iter().collect();
-    let leads = led(tx, &rows, &ids).await?;
+    let mut links: HashSet<_> = import::links(tx, &account_ids, &ids).await?.into_iter().collect();
+    let mut leads = led(tx, &rows, &ids).await?;
+    if let Purpose::Telling(overlay) = purpose {
+        links.extend(overlay.links(&ids));
+        leads.extend(overlay.leads(&ids));
+    }
     // What a contact is called was read again under its lock: a key that it lost meanwhile is not its own.
     let by_external_id = (found.iter())
         .filter_map(|contact| Some((contact.external_id.clone()?, contact.id)))
@@ -96,16 +121,29 @@ pub async fn load(
 }
 
 /// The accounts that the rows name; of several with one name, the oldest.
-async fn named(tx: &mut Tx, rows: &[&Row]) -> Result<HashMap<String, AccountId>, Error> {
+async fn named(
+    tx: &mut Tx,
+    rows: &[&Row],
+    purpose: Purpose<'_>,
+) -> Result<HashMap<String, AccountId>, Error> {
     let names: HashSet<_> =
         rows.iter().filter_map(|row| row.person.account.as_deref().map(search_key)).collect();
     if names.is_empty() {
         return Ok(HashMap::new());
     }
     let names: Vec<_> = names.into_iter().collect();
+    let found = match purpose {
+        Purpose::Storing => accounts::lock_named(tx, &names).await?,
+        Purpose::Telling(_) => accounts::named(tx, &names).await?,
+    };
     let mut accounts = HashMap::new();
-    for account in accounts::lock_named(tx, &names).await? {
+    for account in found {
         accounts.entry(search_key(&account.display_name)).or_insert(account.id);
+    }
+    if let Purpose::Telling(overlay) = purpose {
+        for (name, id) in overlay.accounts(&names) {
+            accounts.entry(name).or_insert(id);
+        }
     }
     Ok(accounts)
 }
@@ -132,6 +170,7 @@ async fn matching(
     tx: &mut Tx,
     rows: &[&Row],
     rejected: &[&RefusingRow],
+    purpose: Purpose<'_>,
 ) -> Result<(Vec<ContactId>, HashMap<[u8; 32], ContactId>), Error> {
     let whom = rows.iter().map(|row| (row.person.external_id.as_ref(), Some(row.fingerprint)));
     let whom = whom.chain(rejected.iter().map(|row| (row.external_id.as_ref(), row.fingerprint)));
@@ -140,8 +179,14 @@ async fn matching(
         .map(|id| id.text().expose().clone())
         .collect();
     let fingerprints: Vec<_> = whom.clone().filter_map(|(_, fingerprint)| fingerprint).collect();
-    let by_external_id = contacts::by_external_id(tx, &external_ids).await?;
-    let by_fingerprint = refused::by_fingerprint(tx, &fingerprints).await?;
+    let mut by_external_id = contacts::by_external_id(tx, &external_ids).await?;
+    let mut by_fingerprint = refused::by_fingerprint(tx, &fingerprints).await?;
+    if let Purpose::Telling(overlay) = purpose {
+        by_external_id.extend(overlay.by_external_id(&external_ids));
+        for (fingerprint, id) in overlay.by_fingerprint(&fingerprints) {
+            by_fingerprint.entry(fingerprint).or_insert(id);
+        }
+    }
     let unnumbered = whom
         .filter(|(external_id, _)| external_id.is_none())
         .filter_map(|(_, fingerprint)| by_fingerprint.get(&fingerprint?).copied());

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 
 use jiff::Timestamp;
-use yinyom_consent::{ByChannel, Cause, Channel, ConsentState};
+use yinyom_consent::{ByChannel, Channel, ConsentState};
 use yinyom_kernel::{AccountId, ContactId, LeadId, PointId};
 use yinyom_outbox::Event;
 use yinyom_privacy::Address;
@@ -19,7 +19,7 @@ use crate::domain::carry::Coming;
 use crate::domain::contact::{ContactName, ExternalId, search_key};
 use crate::domain::delete::keeps_refusal;
 use crate::domain::evidence::Evidence;
-use crate::domain::import::{Says, Weighed, Word, identity, known_contact, new_contact};
+use crate::domain::import::{Says, Weighed, Word, identity, is_word, known_contact, new_contact};
 use crate::domain::lead::{Account, Lead};
 use crate::domain::points::{MAX_POINTS, Point, channel_of};
 use crate::domain::{Contact, Outcome};
@@ -253,7 +253,7 @@ impl<'a> Plan<'a> {
     ) -> Result<(), StoreError> {
         let said = Evidence { claimed_at: said_at, ..Evidence::default() };
         for outcome in outcomes {
-            let claims = said_at.is_some() && outcome.cause == Cause::Imported;
+            let claims = said_at.is_some() && is_word(&outcome);
             let change = Change { evidence: claims.then_some(&said), ..self.change.clone() };
             self.events.push(record(&change, contact, outcome)?);
         }

@@ -162,7 +162,7 @@ impl Rejection {
     }
 
     /// Everything that is wrong, with what lies in the row alone.
-    fn with(self, wrong: Option<InvalidInput>) -> InvalidInput {
+    pub(super) fn with(self, wrong: Option<InvalidInput>) -> InvalidInput {
         let mut all = Violations::new();
         if let Some(wrong) = wrong {
             all.merge::<Infallible>(Err(wrong));

@@ -17,7 +17,7 @@ use super::{With, became, import, row};
 use crate::support::House;
 
 /// Few people, few addresses: rows meet each other.
-fn any_row() -> impl Strategy<Value = ImportRow> {
+pub fn any_row() -> impl Strategy<Value = ImportRow> {
     let says = || prop::sample::select(vec![0, 1, 2, 3]);
     let phones = prop::collection::vec(0_u8..5, 0..3);
     let emails = prop::collection::vec(0_u8..3, 0..2);
@@ -51,7 +51,7 @@ fn any_rows() -> impl Strategy<Value = Vec<ImportRow>> {
 }
 
 /// Runs `test` for many files, each in a business of its own.
-fn for_files(db: &TestDb, test: impl AsyncFn(House, Vec<ImportRow>)) {
+pub fn for_files(db: &TestDb, test: impl AsyncFn(House, Vec<ImportRow>)) {
     let config = Config { cases: 40, failure_persistence: None, ..Config::default() };
     let run = |rows| {
         let test = async { test(House::on(db.handle()).await, rows).await };

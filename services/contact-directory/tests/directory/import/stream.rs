@@ -73,7 +73,7 @@ impl Served {
 }
 
 fn batch(parent: &str, rows: Vec<ImportRow>) -> ImportContactsRequest {
-    ImportContactsRequest { parent: parent.to_owned(), rows, request_id: String::new() }
+    ImportContactsRequest { parent: parent.to_owned(), rows, ..<_>::default() }
 }
 
 /// Field and reason of the one wrong field that a stream ended with.

@@ -1,0 +1,106 @@
+//! Addresses that a suppression list refuses: who has them, and those that nobody has.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+use yinyom_consent::{Channel, ConsentState};
+use yinyom_db::{DbError, Rows, Tx};
+use yinyom_kernel::ContactId;
+use yinyom_privacy::Address;
+
+use super::{BusinessKeys, refused};
+use crate::domain::points::channel_of;
+
+/// Whose refusal it is if it is no contact's: of those that a list has brought, and of those from before hashes had an
+/// owner. No erasure forgets it.
+const NOBODY: Uuid = Uuid::nil();
+
+/// Who has an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    pub contact: ContactId,
+    /// Whether the contact refuses in the address's channel already.
+    pub denied: bool,
+}
+
+/// Who has each of the addresses; those that nobody has are left out.
+pub async fn holders(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    addresses: &[&Address],
+) -> Result<HashMap<Address, Vec<Holder>>, DbError> {
+    let mut all: HashMap<Address, Vec<Holder>> = HashMap::new();
+    if addresses.is_empty() {
+        return Ok(all);
+    }
+    let indexes: Vec<_> = addresses.iter().map(|address| keys.blind_index(address)).collect();
+    // `CROSS JOIN` keeps SQLite from starting at the contacts.
+    let found = tx
+        .scoped(
+            "SELECT batch.place, c.contact_id,
+                 CASE WHEN p.channel = 1 THEN c.phone_state ELSE c.email_state END
+             FROM {rows}
+             CROSS JOIN contact_points p
+             CROSS JOIN contacts c
+             WHERE p.business_id = $1 AND p.channel = batch.channel AND p.blind_index = batch.blind_index
+               AND c.business_id = $1 AND c.contact_id = p.contact_id
+             ORDER BY batch.place, c.contact_id",
+        )
+        .rows(
+            Rows::new()
+                .ints("place", 0..i64::try_from(addresses.len()).unwrap_or(i64::MAX))
+                .ints("channel", addresses.iter().map(|a| i64::from(channel_of(a).code())))
+                .bytes("blind_index", indexes.iter().map(|index| &index[..])),
+        )
+        .fetch_all::<(i64, Uuid, i32)>()
+        .await?;
+    for (place, contact, state) in found {
+        let Some(address) = usize::try_from(place).ok().and_then(|at| addresses.get(at)) else {
+            continue;
+        };
+        let denied = state == i32::from(ConsentState::Denied.code());
+        let of = all.entry((*address).clone()).or_default();
+        of.push(Holder { contact: contact.into(), denied });
+    }
+    Ok(all)
+}
+
+/// Which of the addresses a list has brought before.
+pub async fn kept(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    addresses: &[&Address],
+) -> Result<HashSet<Address>, DbError> {
+    if addresses.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let indexes: Vec<_> = addresses.iter().map(|a| keys.blind_index(a).to_vec()).collect();
+    let found: HashSet<(i32, Vec<u8>)> = tx
+        .scoped(
+            "SELECT channel, blind_index FROM refusers
+             WHERE business_id = $1 AND contact_id = $2 AND blind_index IN {list}",
+        )
+        .bind(NOBODY)
+        .list(&indexes)
+        .fetch_all::<(i32, Vec<u8>)>()
+        .await?
+        .into_iter()
+        .collect();
+    let channel = |address: &Address| i32::from(Channel::code(channel_of(address)));
+    Ok(addresses
+        .iter()
+        .zip(indexes)
+        .filter(|(address, index)| found.contains(&(channel(address), index.clone())))
+        .map(|(address, _)| (*address).clone())
+        .collect())
+}
+
+/// Keeps that the addresses are refused, for whoever comes with them.
+pub async fn keep(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    addresses: &[&Address],
+    now: i64,
+) -> Result<(), DbError> {
+    refused::keep(tx, keys, NOBODY.into(), addresses, now).await
+}
