@@ -7,6 +7,7 @@ use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::ContactId;
 
 use super::BusinessKeys;
+use super::aliases::name_digest;
 use crate::domain::points::channel_of;
 use yinyom_privacy::Address;
 
@@ -41,7 +42,7 @@ pub async fn refused(
         .collect())
 }
 
-/// Which of these names and addresses a contact has together whose channel refuses: one that is `DENIED`, or was and has
+/// Which of these names and addresses a contact has together, or one that was merged into it had, whose channel refuses: one that is `DENIED`, or was and has
 /// not said yes since, with that contact; a yes that has run out by `now` (microseconds) is none. Names are case-folded.
 pub async fn refused_by_namesakes(
     tx: &mut Tx,
@@ -53,6 +54,7 @@ pub async fn refused_by_namesakes(
         return Ok(HashSet::new());
     }
     let indexes: Vec<_> = named.iter().map(|(_, address)| keys.blind_index(address)).collect();
+    let aliases: Vec<_> = named.iter().map(|(name, _)| name_digest(keys, name)).collect();
     // `CROSS JOIN` keeps SQLite from starting at the contacts.
     let places = tx
         .scoped(
@@ -62,7 +64,9 @@ pub async fn refused_by_namesakes(
              WHERE p.business_id = $1 AND p.channel = batch.channel
                AND p.blind_index = batch.blind_index
                AND c.business_id = $1 AND c.contact_id = p.contact_id
-               AND c.sort_name = batch.sort_name
+               AND (c.sort_name = batch.sort_name OR EXISTS (
+                   SELECT 1 FROM contact_aliases a WHERE a.business_id = $1 AND a.kind = 2
+                     AND a.digest = batch.alias AND a.contact_id = c.contact_id))
                AND ((p.channel = 1 AND (c.phone_state = 3 OR (c.phone_refused_before
                        AND (c.phone_state <> 2 OR c.phone_expires_at <= $2))))
                  OR (p.channel = 2 AND (c.email_state = 3 OR (c.email_refused_before
@@ -73,6 +77,7 @@ pub async fn refused_by_namesakes(
             Rows::new()
                 .ints("place", 0..i64::try_from(named.len()).unwrap_or(i64::MAX))
                 .texts("sort_name", named.iter().map(|(name, _)| &name[..]))
+                .bytes("alias", aliases.iter().map(|digest| &digest[..]))
                 .ints("channel", named.iter().map(|(_, a)| i64::from(channel_of(a).code())))
                 .bytes("blind_index", indexes.iter().map(|index| &index[..])),
         )

@@ -9,6 +9,7 @@ mod erasure;
 mod expiries;
 mod leads;
 mod lookups;
+mod merged_erasure;
 mod merges;
 mod nothing;
 mod outbox;

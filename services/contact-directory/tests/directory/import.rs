@@ -2,6 +2,7 @@
 
 mod consent;
 mod matrix;
+mod merged;
 mod opt_outs;
 mod property;
 mod rehearsal;

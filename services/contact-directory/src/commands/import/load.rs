@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use yinyom_db::Tx;
 use yinyom_kernel::{AccountId, ContactId};
-use yinyom_privacy::Address;
+use yinyom_privacy::{Address, Personal};
 
 use super::rehearsal::Overlay;
 use super::{RefusingRow, RejectedRow, Row};
 use crate::commands::Error;
 use crate::domain::Contact;
 use crate::domain::contact::{ExternalId, search_key};
-use crate::store::{BusinessKeys, accounts, contacts, import, leads, refused};
+use crate::store::{BusinessKeys, accounts, aliases, contacts, import, leads, refused};
 
 /// The most leads that a batch looks at. Beyond that, a row may make a lead that is there already: nobody has that
 /// many of one title from different sources, and nobody shall fill the memory with them.
@@ -75,7 +75,7 @@ pub async fn load(
         import::take_turn(tx).await?;
     }
     let accounts = named(tx, &rows, purpose).await?;
-    let (wanted, by_fingerprint) = matching(tx, &rows, &rejected, purpose).await?;
+    let (wanted, by_fingerprint, merged) = matching(tx, keys, (&rows, &rejected), purpose).await?;
     let found = match purpose {
         Purpose::Storing => contacts::lock(tx, keys, &wanted).await?,
         Purpose::Telling(overlay) => {
@@ -104,9 +104,12 @@ pub async fn load(
         links.extend(overlay.links(&ids));
         leads.extend(overlay.leads(&ids));
     }
-    // What a contact is called was read again under its lock: a key that it lost meanwhile is not its own.
-    let by_external_id = (found.iter())
-        .filter_map(|contact| Some((contact.external_id.clone()?, contact.id)))
+    // What a contact is called was read again under its lock: a key that it lost meanwhile is not its own. What was merged
+    // into it is as it was: merges wait for their turn.
+    let merged = merged.into_iter().filter(|(_, id)| ids.contains(id));
+    let by_external_id = merged
+        .map(|(text, id)| (ExternalId::restore(Personal::new(text)), id))
+        .chain(found.iter().filter_map(|contact| Some((contact.external_id.clone()?, contact.id))))
         .collect();
     Ok(Known {
         by_external_id,
@@ -168,10 +171,10 @@ async fn led(
 /// Which contacts the rows are about, and whose the rows' fingerprints are.
 async fn matching(
     tx: &mut Tx,
-    rows: &[&Row],
-    rejected: &[&RefusingRow],
+    keys: &BusinessKeys,
+    (rows, rejected): (&[&Row], &[&RefusingRow]),
     purpose: Purpose<'_>,
-) -> Result<(Vec<ContactId>, HashMap<[u8; 32], ContactId>), Error> {
+) -> Result<Matching, Error> {
     let whom = rows.iter().map(|row| (row.person.external_id.as_ref(), Some(row.fingerprint)));
     let whom = whom.chain(rejected.iter().map(|row| (row.external_id.as_ref(), row.fingerprint)));
     let external_ids: Vec<String> = (whom.clone())
@@ -180,6 +183,8 @@ async fn matching(
         .collect();
     let fingerprints: Vec<_> = whom.clone().filter_map(|(_, fingerprint)| fingerprint).collect();
     let mut by_external_id = contacts::by_external_id(tx, &external_ids).await?;
+    let merged = aliases::by_external_id(tx, keys, &external_ids).await?;
+    by_external_id.extend(merged.iter().cloned());
     let mut by_fingerprint = refused::by_fingerprint(tx, &fingerprints).await?;
     if let Purpose::Telling(overlay) = purpose {
         by_external_id.extend(overlay.by_external_id(&external_ids));
@@ -192,5 +197,8 @@ async fn matching(
         .filter_map(|(_, fingerprint)| by_fingerprint.get(&fingerprint?).copied());
     let wanted: HashSet<_> =
         by_external_id.into_iter().map(|(_, id)| id).chain(unnumbered).collect();
-    Ok((wanted.into_iter().collect(), by_fingerprint))
+    Ok((wanted.into_iter().collect(), by_fingerprint, merged))
 }
+
+/// Those; and whose the external ids were that were merged into others.
+type Matching = (Vec<ContactId>, HashMap<[u8; 32], ContactId>, Vec<(String, ContactId)>);

@@ -187,11 +187,12 @@ impl<'a> Plan<'a> {
         let Weighed { words, outcomes } = known_contact(&contact.consents, coming, says, now);
         // A fingerprint holds the name: a row that was matched by it has nothing new to say of that. If the
         // contact is called otherwise, somebody has mended it since, or the row writes it in another case.
-        // A part that the row leaves empty says nothing.
+        // A part that the row leaves empty says nothing; nor does a row whose key is that of a merged predecessor.
         let first = person.name.first().or(contact.name.first()).cloned();
         let last = person.name.last().or(contact.name.last()).cloned();
         let name = ContactName::restore(first, last);
-        let renames = person.external_id.is_some() && contact.name != name;
+        let is_own = person.external_id.is_some() && person.external_id == contact.external_id;
+        let renames = is_own && contact.name != name;
         if !renames && added.is_empty() && outcomes.is_empty() {
             return Ok((Became::Unchanged, id, words));
         }
