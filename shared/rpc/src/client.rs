@@ -1,6 +1,12 @@
 //! Calls another service: with our own token, the served call's request id, and never for longer
-//! than the served call has left.
+//! than the served call has left. A service that has a name is called by its replicas, as they are behind that name now.
 
+mod replicas;
+mod route;
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,16 +14,21 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use tokio::net::lookup_host;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service};
 use yinyom_identity::TokenSource;
 use yinyom_kernel::Language;
 
 use crate::current::current;
 use crate::{EdgeFault, REQUEST_ID, request_id, status};
+use replicas::{Lookup, Replicas};
+use route::{Many, Route};
 
 /// How to reach another service.
 #[derive(Debug, Clone)]
@@ -53,14 +64,67 @@ impl ClientConfig {
 #[error("not an endpoint of the form http://host:port: {0:?}")]
 pub struct ConnectError(String);
 
-/// Prepares a connection, within a tokio runtime. It is made at the first call and made again when
-/// it breaks.
+/// Prepares connections, within a tokio runtime. They are made at the first call and made again when
+/// they break: to each replica that there is behind the endpoint's name, or to an address.
 pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
-    let channel = channel(config)?;
-    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+    endpoint(config, &["http"])?;
+    let http = |at| {
+        let mut http = HttpConnector::new_with_resolver(at);
+        http.set_nodelay(true);
+        http
+    };
+    connect_to_each(config, tokens, http)
 }
 
-/// Like [`connect`], over whatever `connector` opens for the endpoint's address. The endpoint may be `https://…`, and
+/// Like [`connect`], over whatever `connector` makes of an address. The endpoint may be `https://…`, and then TLS is the
+/// connector's own affair.
+pub fn connect_to_each<C>(
+    config: &ClientConfig,
+    tokens: TokenSource,
+    connector: impl Fn(At) -> C + Send + Sync + 'static,
+) -> Result<Connection, ConnectError>
+where
+    C: Service<Uri> + Send + 'static,
+    C::Response: Read + Write + Send + Unpin,
+    C::Future: Send,
+    C::Error: Send,
+    BoxError: From<C::Error>,
+{
+    let (to, origin) = endpoint(config, &["http", "https"])?;
+    let (Some(host), Some(port)) = (origin.host(), port(&origin)) else {
+        return Err(ConnectError(config.endpoint.clone()));
+    };
+    let name = (host.trim_matches(['[', ']']).to_owned(), port);
+    let lookup: Lookup = Box::new(move || {
+        let name = name.clone();
+        Box::pin(async move { Ok(lookup_host(name).await?.collect()) })
+    });
+    let dial = Box::new(move |address| {
+        to.clone().origin(origin.clone()).connect_with_connector_lazy(connector(At(address)))
+    });
+    let route = Route::Many(Many::new(Replicas::watch(lookup, dial)));
+    Ok(Connection { route, tokens, timeout: Some(config.timeout) })
+}
+
+/// Resolves any name to one address: that of the replica which is meant.
+#[derive(Debug, Clone, Copy)]
+pub struct At(SocketAddr);
+
+impl Service<Name> for At {
+    type Response = std::iter::Once<SocketAddr>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(std::iter::once(self.0)))
+    }
+}
+
+/// Prepares one connection, over whatever `connector` opens for the endpoint's name. The endpoint may be `https://…`, and
 /// then TLS is the connector's own affair.
 pub fn connect_with<C>(
     config: &ClientConfig,
@@ -74,8 +138,8 @@ where
     C::Error: Send,
     BoxError: From<C::Error>,
 {
-    let channel = channel_with(config, connector)?;
-    Ok(Connection { channel, tokens, timeout: Some(config.timeout) })
+    let route = Route::One(channel_with(config, connector)?);
+    Ok(Connection { route, tokens, timeout: Some(config.timeout) })
 }
 
 /// The connection of [`connect`] alone, for who calls with tokens of others. It sets no deadlines.
@@ -119,11 +183,19 @@ fn endpoint(config: &ClientConfig, schemes: &[&str]) -> Result<(Endpoint, Uri), 
     Ok((endpoint, origin))
 }
 
+fn port(origin: &Uri) -> Option<u16> {
+    origin.port_u16().or_else(|| match origin.scheme_str()? {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    })
+}
+
 /// What a generated client is made of: `ContactServiceClient::new(connection)`. Cheap to clone;
 /// clones share the connection.
 #[derive(Clone)]
 pub struct Connection {
-    channel: Channel,
+    route: Route,
     tokens: TokenSource,
     timeout: Option<Duration>,
 }
@@ -178,17 +250,8 @@ impl Service<Request<Body>> for Connection {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let prepared = self.prepare(&mut request);
-        let channel = self.channel.clone();
-        Box::pin(async move {
-            let call = channel.oneshot(request);
-            let answer = match prepared? {
-                Some(deadline) => tokio::time::timeout_at(deadline, call)
-                    .await
-                    .map_err(|_| refuse(&EdgeFault::DeadlineExceeded))?,
-                None => call.await,
-            };
-            answer.map_err(|error| transport(&Status::from_error(error.into())))
-        })
+        let (route, has_end) = (self.route.clone(), self.timeout.is_some());
+        Box::pin(async move { route.call(request, prepared?, has_end).await })
     }
 }
 

@@ -8,12 +8,13 @@ use arc_swap::ArcSwap;
 use http::Uri;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service, ServiceExt};
 use yinyom_identity::TokenSource;
-use yinyom_rpc::{ConnectError, Connection, connect_with};
+use yinyom_rpc::{ConnectError, Connection, connect_to_each};
 
 use crate::{Identity, TlsError, Trust, provider};
 
@@ -39,13 +40,19 @@ impl ClientTls {
         config: &yinyom_rpc::ClientConfig,
         tokens: TokenSource,
     ) -> Result<Connection, ConnectError> {
-        connect_with(config, tokens, self.connector(Protocol::Http2))
+        let tls = self.clone();
+        connect_to_each(config, tokens, move |at| {
+            tls.over(HttpConnector::new_with_resolver(at), Protocol::Http2)
+        })
     }
 
     /// Makes connections for an HTTP client. It is called with `https` or without a scheme that matters: what it makes is
     /// TLS in any case.
     pub fn connector(&self, protocol: Protocol) -> TlsConnector {
-        let mut http = HttpConnector::new();
+        self.over(HttpConnector::new(), protocol)
+    }
+
+    fn over<R>(&self, mut http: HttpConnector<R>, protocol: Protocol) -> TlsConnector<R> {
         http.enforce_http(false);
         http.set_nodelay(true);
         TlsConnector { tls: self.clone(), http, protocol }
@@ -61,13 +68,18 @@ pub enum Protocol {
 
 /// Makes a connection with the certificates that are in force when it is needed.
 #[derive(Debug, Clone)]
-pub struct TlsConnector {
+pub struct TlsConnector<R = GaiResolver> {
     tls: ClientTls,
-    http: HttpConnector,
+    http: HttpConnector<R>,
     protocol: Protocol,
 }
 
-impl Service<Uri> for TlsConnector {
+impl<R> Service<Uri> for TlsConnector<R>
+where
+    HttpConnector<R>: Service<Uri, Response = TokioIo<TcpStream>> + Clone + Send + 'static,
+    <HttpConnector<R> as Service<Uri>>::Future: Send,
+    BoxError: From<<HttpConnector<R> as Service<Uri>>::Error>,
+{
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
