@@ -3,22 +3,27 @@
 
 use yinyom_identity::{Access, Members};
 
-const READ: Access =
-    Access { rpc: "", members: Members::LedgerReaders, services: true, operators: false };
+const READ: Access = Access {
+    rpc: "",
+    members: Members::LedgerReaders,
+    services: true,
+    operators: false,
+    urgent: false,
+};
 
 /// One entry for each RPC of the manager.
 pub const ACCESS: &[Access] = &[
     Access {
         rpc: "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
         members: Members::None,
-        services: true,
-        operators: false,
+        urgent: true,
+        ..READ
     },
     Access {
         rpc: "/yinyom.manager.v1.AuditService/RecordAuditEvents",
         members: Members::None,
-        services: true,
-        operators: false,
+        urgent: true,
+        ..READ
     },
     Access { rpc: "/yinyom.manager.v1.AuditService/ListReveals", ..READ },
     Access { rpc: "/yinyom.manager.v1.AuditService/ListSettingsChanges", ..READ },
@@ -42,7 +47,7 @@ pub const ACCESS: &[Access] = &[
         rpc: "/yinyom.manager.v1.RetentionService/UpdateRetention",
         members: Members::OwnerOrAdmin,
         services: false,
-        operators: false,
+        ..READ
     },
     Access { rpc: "/yinyom.manager.v1.RetentionService/SetLegalHold", services: false, ..READ },
     Access { rpc: "/yinyom.manager.v1.RetentionService/ReleaseLegalHold", services: false, ..READ },

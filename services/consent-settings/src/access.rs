@@ -3,7 +3,7 @@
 use yinyom_identity::{Access, Members};
 
 const fn access(rpc: &'static str, members: Members, services: bool, operators: bool) -> Access {
-    Access { rpc, members, services, operators }
+    Access { rpc, members, services, operators, urgent: false }
 }
 
 const NO: bool = false;
@@ -28,8 +28,8 @@ pub const ACCESS: &[Access] = &[
     access("/yinyom.settings.v1.ConsentSettingsService/ListViewers",           Members::Any,          NO,  NO),
     access("/yinyom.settings.v1.ConsentSettingsService/AddViewers",            Members::OwnerOrAdmin, NO,  NO),
     access("/yinyom.settings.v1.ConsentSettingsService/RemoveViewers",         Members::OwnerOrAdmin, NO,  NO),
-    access("/yinyom.settings.v1.PolicyService/GetPolicy",                      Members::None,         YES, NO),
-    access("/yinyom.settings.v1.PolicyService/RenewPolicyLease",               Members::None,         YES, NO),
+    access("/yinyom.settings.v1.PolicyService/GetPolicy",                      Members::None,         YES, NO).urgently(),
+    access("/yinyom.settings.v1.PolicyService/RenewPolicyLease",               Members::None,         YES, NO).urgently(),
 ];
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use yinyom_identity::{Access, Members};
 
 const fn access(rpc: &'static str, members: Members, services: bool, operators: bool) -> Access {
-    Access { rpc, members, services, operators }
+    Access { rpc, members, services, operators, urgent: false }
 }
 
 const NO: bool = false;
@@ -43,7 +43,7 @@ pub const ACCESS: &[Access] = &[
     access("/yinyom.directory.v1.AccountService/RemoveAccountContacts",      Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/GetContactConsents",         Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/SetContactConsents",         Members::Any,          YES, NO),
-    access("/yinyom.directory.v1.ConsentService/WithdrawConsent",            Members::Any,          YES, NO),
+    access("/yinyom.directory.v1.ConsentService/WithdrawConsent",            Members::Any,          YES, NO).urgently(),
     access("/yinyom.directory.v1.ConsentService/BatchSetContactConsents",    Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/BatchCheckConsent",          Members::Any,          YES, NO),
     access("/yinyom.directory.v1.MergeService/MergeContacts",                Members::Any,          YES, NO),

@@ -19,6 +19,17 @@ pub struct Access {
     pub services: bool,
     /// Whether operators may.
     pub operators: bool,
+    /// Whether it goes before others where there is too much to do: what a person has a right to, and what masks or the
+    /// ledger would wait for.
+    pub urgent: bool,
+}
+
+impl Access {
+    /// The same, before others.
+    #[must_use]
+    pub const fn urgently(self) -> Self {
+        Self { urgent: true, ..self }
+    }
 }
 
 /// Which members of a business an RPC is for. All but `None` admit every member at the door; the

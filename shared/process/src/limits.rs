@@ -32,6 +32,12 @@ pub struct LimitArgs {
         value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_calls_per_business: u32,
 
+    /// Beyond these, urgent calls: withdrawals, the outboxes' and the policy lease's; of one business, a quarter of them
+    #[arg(long, env = "YINYOM_MAX_URGENT_CALLS", value_name = "NUMBER",
+        default_value_t = to_u32(ServerConfig::default().max_urgent_calls),
+        value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub max_urgent_calls: u32,
+
     /// Calls a second, in the long run
     #[arg(long, env = "YINYOM_CALLS_PER_SECOND", value_name = "NUMBER",
         default_value_t = ServerConfig::default().rate.per_second.get(),
@@ -171,6 +177,7 @@ impl LimitArgs {
             max_connections: to_usize(self.max_connections),
             max_calls: to_usize(self.max_calls),
             max_calls_per_business: to_usize(self.max_calls_per_business),
+            max_urgent_calls: to_usize(self.max_urgent_calls),
             rate: Rate::new(self.calls_per_second, self.call_burst),
             rate_per_business: Rate::new(
                 self.calls_per_second_per_business,

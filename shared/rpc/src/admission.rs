@@ -1,6 +1,9 @@
 //! How many calls may be under way and how many may come: on a server, and for one business on it, so that nobody's rush
 //! is everybody's outage. A call counts until the end of its answer's body, however slowly that is read (STACK T4).
 //!
+//! Urgent calls (`Access::urgent`) have places of their own where the others are taken, and no rate holds them up: whoever
+//! withdraws a consent is not turned away because others are in a rush.
+//!
 //! Services and operators are of no one business and count on the server alone. Health and reflection never count here.
 
 use std::collections::HashMap;
@@ -17,7 +20,11 @@ use crate::{EdgeFault, ServerConfig};
 /// The places of a server.
 pub(crate) struct Admission {
     places: Arc<Semaphore>,
+    /// For urgent calls alone.
+    urgent: Arc<Semaphore>,
     per_business: usize,
+    /// Of urgent calls, beyond these.
+    urgent_per_business: usize,
     /// Businesses with calls under way, and how many. None stays with zero.
     businesses: Arc<Mutex<HashMap<BusinessId, usize>>>,
     rates: Rates,
@@ -33,7 +40,9 @@ impl Admission {
         let per_business = config.max_calls_per_business;
         Self {
             places,
+            urgent: Arc::new(Semaphore::new(config.max_urgent_calls.min(Semaphore::MAX_PERMITS))),
             per_business,
+            urgent_per_business: config.max_urgent_calls.div_ceil(4),
             businesses: Arc::default(),
             rates: Rates::new(config),
             reflections: Arc::new(Semaphore::new(MAX_REFLECTIONS)),
@@ -47,18 +56,24 @@ impl Admission {
     }
 
     /// A place on the server. Nobody waits for one: a queue would only make answers late.
-    pub(crate) fn enter(&self) -> Result<Place, EdgeFault> {
+    pub(crate) fn enter(&self, urgent: bool) -> Result<Place, EdgeFault> {
         let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = if urgent {
+            place.or_else(|_| Arc::clone(&self.urgent).try_acquire_owned())
+        } else {
+            place
+        };
         let place = place.map_err(|_| EdgeFault::Overloaded)?;
-        self.rates.take()?;
-        Ok(Place { _server: place, business: None, line: None })
+        heeded(urgent, self.rates.take())?;
+        Ok(Place { _server: place, business: None, line: None, urgent })
     }
 
     /// Counts a call that has a place for its business too.
     pub(crate) fn count(&self, place: &mut Place, business: BusinessId) -> Result<(), EdgeFault> {
         let mut counts = self.businesses.lock().unwrap_or_else(PoisonError::into_inner);
         let under_way = counts.entry(business).or_insert(0);
-        if *under_way >= self.per_business {
+        let most = self.per_business + if place.urgent { self.urgent_per_business } else { 0 };
+        if *under_way >= most {
             return Err(EdgeFault::BusinessOverloaded);
         }
         *under_way += 1;
@@ -66,8 +81,13 @@ impl Admission {
         // From here on the place gives it back.
         let counts = Arc::clone(&self.businesses);
         place.business = Some(Counted { business, counts });
-        self.rates.take_of(business)
+        heeded(place.urgent, self.rates.take_of(business))
     }
+}
+
+/// What a rate says, unless nobody heeds it.
+fn heeded(urgent: bool, said: Result<(), EdgeFault>) -> Result<(), EdgeFault> {
+    if urgent { Ok(()) } else { said }
 }
 
 /// A call under way. Its place is free again when this is dropped.
@@ -76,6 +96,7 @@ pub(crate) struct Place {
     business: Option<Counted>,
     /// Its connection, which is not ended for a new one meanwhile.
     pub(crate) line: Option<Busy>,
+    urgent: bool,
 }
 
 struct Counted {
@@ -100,20 +121,62 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::Rate;
 
     #[test]
     fn a_business_that_has_no_call_under_way_takes_no_memory() {
         let config = ServerConfig { max_calls: 10, max_calls_per_business: 2, ..<_>::default() };
         let admission = Admission::new(&config);
         let business = BusinessId::generate();
-        let (mut one, mut two) = (admission.enter().unwrap(), admission.enter().unwrap());
+        let enter = || admission.enter(false).unwrap();
+        let (mut one, mut two) = (enter(), enter());
         admission.count(&mut one, business).unwrap();
         admission.count(&mut two, business).unwrap();
-        let mut three = admission.enter().unwrap();
+        let mut three = enter();
         let refused = admission.count(&mut three, business);
         assert_eq!(refused, Err(EdgeFault::BusinessOverloaded));
         drop((three, one, two));
         assert!(admission.businesses.lock().unwrap().is_empty());
         assert_eq!(admission.places.available_permits(), 10);
+    }
+
+    #[test]
+    fn an_urgent_call_has_a_place_where_others_have_none_and_no_rate_holds_it_up() {
+        let config = ServerConfig {
+            max_calls: 1,
+            max_urgent_calls: 1,
+            rate: Rate::new(1, 2),
+            ..<_>::default()
+        };
+        let admission = Admission::new(&config);
+        let _one = admission.enter(false).unwrap();
+        assert_eq!(admission.enter(false).err(), Some(EdgeFault::Overloaded));
+        let urgent = admission.enter(true).unwrap();
+        assert_eq!(admission.enter(true).err(), Some(EdgeFault::Overloaded), "these end, too");
+        drop(urgent);
+        for _ in 0..10 {
+            drop(admission.enter(true).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_business_in_a_rush_may_still_withdraw_and_does_not_take_all_places_for_it() {
+        let config = ServerConfig {
+            max_calls_per_business: 1,
+            max_urgent_calls: 4,
+            rate_per_business: Rate::new(1, 1),
+            ..<_>::default()
+        };
+        let (admission, business) = (Admission::new(&config), BusinessId::generate());
+        let under_way = |urgent| {
+            let mut place = admission.enter(urgent).unwrap();
+            admission.count(&mut place, business).map(|()| place)
+        };
+        let _one = under_way(false).unwrap();
+        assert_eq!(under_way(false).err(), Some(EdgeFault::BusinessOverloaded));
+        let _withdrawal = under_way(true).unwrap();
+        assert_eq!(under_way(true).err(), Some(EdgeFault::BusinessOverloaded), "a quarter of four");
+        let mut other = admission.enter(true).unwrap();
+        admission.count(&mut other, BusinessId::generate()).unwrap();
     }
 }

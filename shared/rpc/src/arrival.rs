@@ -77,6 +77,11 @@ impl Arrival {
         matches!(self.gate, Gate::Open)
     }
 
+    /// Whether it goes before others.
+    pub(crate) fn is_urgent(&self) -> bool {
+        matches!(self.gate, Gate::Door(Door { access: Some(access), .. }) if access.urgent)
+    }
+
     /// Reflection, which tells much to whoever asks for little.
     pub(crate) fn is_reflection(&self) -> bool {
         self.is_open() && self.name != HEALTH

@@ -23,7 +23,9 @@ pub struct ServerConfig {
     pub max_calls: usize,
     /// Of these, by the members of one business.
     pub max_calls_per_business: usize,
-    /// How many calls may come, but for health and reflection.
+    /// Beyond these, for urgent calls alone; of one business, a quarter of them.
+    pub max_urgent_calls: usize,
+    /// How many calls may come, but for health and reflection. Urgent ones count and are not refused.
     pub rate: Rate,
     /// Of these, from the members of one business.
     pub rate_per_business: Rate,
@@ -109,6 +111,7 @@ impl Default for ServerConfig {
             max_connections: 4096,
             max_calls: 1024,
             max_calls_per_business: 256,
+            max_urgent_calls: 256,
             rate: Rate::new(10_000, 20_000),
             rate_per_business: Rate::new(1_000, 2_000),
             max_message_bytes: MAX_MESSAGE_BYTES,

@@ -120,7 +120,8 @@ impl Edge {
             let reflection = arrival.is_reflection().then(|| admission.reflect());
             Holds::Open { _line: stranger, _place: reflection.transpose().map_err(fault)? }
         } else {
-            let mut place = admission.enter().inspect_err(shed).map_err(fault)?;
+            let mut place =
+                admission.enter(arrival.is_urgent()).inspect_err(shed).map_err(fault)?;
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);

@@ -276,7 +276,13 @@ async fn a_server_whose_access_table_does_not_fit_does_not_start() {
         ACCESS[1],
         ACCESS[2],
         ACCESS[3],
-        Access { rpc: HIDDEN, members: Members::Any, services: true, operators: true },
+        Access {
+            rpc: HIDDEN,
+            members: Members::Any,
+            services: true,
+            operators: true,
+            urgent: false,
+        },
     ];
     static TWICE: [Access; 5] = [ACCESS[0], ACCESS[1], ACCESS[2], ACCESS[3], ACCESS[2]];
     assert_eq!(refused_at_start(&MISSING).await, [format!("{CHAT} has no access entry")]);

@@ -30,10 +30,16 @@ pub const CHAT: &str = "/yinyom.test.v1.Echo/Chat";
 pub const HIDDEN: &str = "/yinyom.test.v1.Echo/Hidden";
 
 pub const ACCESS: [Access; 4] = [
-    Access { rpc: SAY, members: Members::Any, services: true, operators: false },
-    Access { rpc: SERVICES_ONLY, members: Members::None, services: true, operators: false },
-    Access { rpc: COUNT, members: Members::Any, services: true, operators: false },
-    Access { rpc: CHAT, members: Members::Any, services: true, operators: false },
+    Access { rpc: SAY, members: Members::Any, services: true, operators: false, urgent: false },
+    Access {
+        rpc: SERVICES_ONLY,
+        members: Members::None,
+        services: true,
+        operators: false,
+        urgent: false,
+    },
+    Access { rpc: COUNT, members: Members::Any, services: true, operators: false, urgent: false },
+    Access { rpc: CHAT, members: Members::Any, services: true, operators: false, urgent: false },
 ];
 
 /// What tests and handlers share.
