@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use tonic::Code;
+use tracing::Span;
 use uuid::Uuid;
 use yinyom_consent::CONTACTS;
 use yinyom_db::Db;
@@ -13,6 +14,7 @@ use yinyom_outbox::{Event, Outcome, Sink, SinkError, StreamOutcome};
 use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_rpc::Connection;
+use yinyom_telemetry::{continue_from, trace_parent_of};
 
 use crate::store::{BusinessKeys, KeyRing};
 
@@ -72,6 +74,21 @@ impl Ledger {
     }
 }
 
+/// The delivery of an event, in the trace of what made it. None where that was not traced.
+fn span(event: &Event) -> Span {
+    let Some(parent) = &event.trace_parent else { return Span::none() };
+    let span = tracing::info_span!("outbox.deliver", otel.kind = "producer");
+    continue_from(&span, parent);
+    span
+}
+
+fn trace_parents(spans: &[Span]) -> Vec<String> {
+    if spans.iter().all(Span::is_disabled) {
+        return Vec::new();
+    }
+    spans.iter().map(|span| trace_parent_of(span).unwrap_or_default()).collect()
+}
+
 fn decode(event: &Event) -> Result<pb::ConsentChange, SinkError> {
     pb::ConsentChange::decode(&event.payload[..])
         .map_err(|_| SinkError::Rejected { reason: "UNREADABLE" })
@@ -83,12 +100,17 @@ impl Sink for Ledger {
         business: BusinessId,
         events: Vec<Event>,
     ) -> Result<Vec<StreamOutcome>, SinkError> {
+        let spans: Vec<_> = events.iter().map(span).collect();
         let request = pb::RecordConsentChangesRequest {
             parent: Name::format_business(business),
             changes: self.changes(business, events).await?,
+            trace_parents: trace_parents(&spans),
         };
         let mut client = self.client.clone();
-        match client.record_consent_changes(request).await {
+        let answer = client.record_consent_changes(request).await;
+        // They last as long as the delivery.
+        drop(spans);
+        match answer {
             Ok(answer) => answer.into_inner().results.iter().map(read_outcome).collect(),
             Err(status) => Err(refused(&status)),
         }

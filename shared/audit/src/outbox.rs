@@ -52,7 +52,7 @@ pub async fn append(tx: &mut Tx, acts: &[Act]) -> Result<(), DbError> {
             seq,
             payload: act.encode().into(),
             created_at: act.at,
-            trace_parent: None,
+            trace_parent: yinyom_telemetry::trace_parent(),
         })
         .collect();
     OUTBOX.enqueue(tx, &events).await

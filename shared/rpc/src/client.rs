@@ -24,6 +24,7 @@ use tonic::{Code, Status};
 use tower::{BoxError, Service};
 use yinyom_identity::TokenSource;
 use yinyom_kernel::Language;
+use yinyom_telemetry::{TRACE_PARENT, trace_parent};
 
 use crate::current::current;
 use crate::{EdgeFault, REQUEST_ID, request_id, status};
@@ -220,6 +221,10 @@ impl Connection {
         );
         if let Some(id) = request_id::header(&id) {
             request.headers_mut().insert(REQUEST_ID, id);
+        }
+        let parent = trace_parent().and_then(|parent| HeaderValue::from_str(&parent).ok());
+        if let Some(parent) = parent {
+            request.headers_mut().insert(TRACE_PARENT, parent);
         }
         // One that the caller wrote into the request stands; tonic's channel keeps it.
         if request.headers().contains_key("grpc-timeout") {

@@ -22,6 +22,7 @@ use tower::Service;
 use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
 use yinyom_kernel::{Fault as _, waited_for};
+use yinyom_telemetry::{TRACE_PARENT, continue_from};
 
 use crate::admission::{Admission, Place};
 use crate::arrival::{Arrival, Gate};
@@ -73,6 +74,10 @@ impl Service<Request<Body>> for Edge {
             rpc = arrival.name,
             request_id = &*arrival.request_id
         );
+        let parent = request.headers().get(TRACE_PARENT).and_then(|value| value.to_str().ok());
+        if let Some(parent) = parent {
+            continue_from(&span, parent);
+        }
         let edge = self.clone();
         Box::pin(async move { Ok(edge.serve(request, arrival).await) }.instrument(span))
     }

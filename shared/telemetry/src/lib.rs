@@ -8,6 +8,7 @@
 //!
 //! What is measured is where it happens: each crate makes its instruments of the global meter, after [`init`].
 
+mod context;
 mod metrics;
 
 use std::io;
@@ -27,6 +28,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, reload};
 
+pub use context::{TRACE_PARENT, continue_from, trace_parent, trace_parent_of};
 pub use metrics::{ScrapeError, TEXT, scrape};
 
 /// How log lines look.

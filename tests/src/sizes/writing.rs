@@ -47,7 +47,7 @@ pub async fn write_ledger(house: &House, business: BusinessId, changes: usize) {
             return;
         }
         let parent = Name::format_business(business);
-        let request = man::RecordConsentChangesRequest { parent, changes };
+        let request = man::RecordConsentChangesRequest { parent, changes, ..<_>::default() };
         let results = ledger.record_consent_changes(request).await.expect("it is taken");
         let taken = man::RecordOutcome::Recorded;
         assert!(results.into_inner().results.iter().all(|result| result.outcome() == taken));

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
+use tracing::Span;
 use yinyom_consent::CONTACTS;
 use yinyom_proto::manager::v1 as pb;
 use yinyom_proto::manager::v1::ledger_service_server::LedgerService;
 use yinyom_rpc::Call;
+use yinyom_telemetry::continue_from;
 
 use super::pages::Question;
 use super::wire::{answers, batch, questions};
@@ -54,8 +56,12 @@ impl Api {
         call: &Call,
         body: pb::RecordConsentChangesRequest,
     ) -> Result<pb::RecordConsentChangesResponse, Unanswered> {
+        let spans: Vec<_> =
+            body.trace_parents.iter().take(MOST).map(|parent| span(parent)).collect();
         let (business, streams) = batch::read(body)?;
         let results = commands::record(&self.manager, call.caller(), business, streams).await?;
+        // They last until all of the batch is committed.
+        drop(spans);
         Ok(pb::RecordConsentChangesResponse {
             results: results.into_iter().map(batch::result).collect(),
         })
@@ -121,4 +127,17 @@ impl Api {
             entries: found.items.into_iter().map(answers::entry).collect(),
         })
     }
+}
+
+/// Changes of a batch.
+const MOST: usize = 1_000;
+
+/// The change's part of what made it, wherever that began.
+fn span(trace_parent: &str) -> Span {
+    if trace_parent.is_empty() {
+        return Span::none();
+    }
+    let span = tracing::info_span!("ledger.append", otel.kind = "consumer");
+    continue_from(&span, trace_parent);
+    span
 }

@@ -129,7 +129,8 @@ async fn only_services_send_changes(db: TestDb) {
     let send = |bearer: Bearer, change: pb::ConsentChange| {
         let (mut ledger, parent) = (world.ledger_as(bearer), world.parent());
         async move {
-            let request = pb::RecordConsentChangesRequest { parent, changes: vec![change] };
+            let request =
+                pb::RecordConsentChangesRequest { parent, changes: vec![change], ..<_>::default() };
             refusal(&ledger.record_consent_changes(request).await.unwrap_err())
         }
     };

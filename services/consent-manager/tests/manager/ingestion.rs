@@ -161,7 +161,7 @@ async fn five_hundred_changes_are_one_batch_and_a_thousand_and_one_are_none(db: 
     let send = |parent: String, changes: Vec<pb::ConsentChange>| {
         let mut relay = world.relay();
         async move {
-            let request = pb::RecordConsentChangesRequest { parent, changes };
+            let request = pb::RecordConsentChangesRequest { parent, changes, ..<_>::default() };
             let status = relay.record_consent_changes(request).await.unwrap_err();
             let (code, reason) = refusal(&status);
             let fields = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
@@ -190,6 +190,7 @@ async fn businesses_have_ledgers_of_their_own(db: TestDb) {
     let request = pb::RecordConsentChangesRequest {
         parent: Name::format_business(other),
         changes: vec![foreign.created(world.now(), Denied, Denied)],
+        ..<_>::default()
     };
     let answer = world.relay().record_consent_changes(request).await.unwrap().into_inner();
     assert_eq!(answer.results[0].outcome(), Recorded);

@@ -29,7 +29,8 @@ async fn relay(
             .flat_map(|(stream, next)| stream.iter().skip(next.saturating_sub(1)).take(stride))
             .cloned()
             .collect();
-        let request = pb::RecordConsentChangesRequest { parent: parent.clone(), changes };
+        let request =
+            pb::RecordConsentChangesRequest { parent: parent.clone(), changes, ..<_>::default() };
         let answer = ledger.record_consent_changes(request).await.unwrap().into_inner();
         let heard: HashMap<_, _> = answer
             .results
@@ -98,7 +99,11 @@ async fn one_of_two_histories_that_arrive_at_once_is_taken(db: TestDb) {
             let change = contact.clone().created(world.now(), state, state);
             let (mut ledger, parent) = (world.relay(), world.parent());
             tokio::spawn(async move {
-                let request = pb::RecordConsentChangesRequest { parent, changes: vec![change] };
+                let request = pb::RecordConsentChangesRequest {
+                    parent,
+                    changes: vec![change],
+                    ..<_>::default()
+                };
                 let answer = ledger.record_consent_changes(request).await.unwrap().into_inner();
                 answer.results[0].outcome()
             })

@@ -290,7 +290,8 @@ impl World {
 
     /// Sends changes; each stream's outcome and last number, in the order of the streams.
     pub async fn send(&self, changes: Vec<pb::ConsentChange>) -> Vec<(pb::RecordOutcome, i64)> {
-        let request = pb::RecordConsentChangesRequest { parent: self.parent(), changes };
+        let request =
+            pb::RecordConsentChangesRequest { parent: self.parent(), changes, ..<_>::default() };
         let answer = self.relay().record_consent_changes(request).await.unwrap().into_inner();
         answer.results.into_iter().map(|result| (result.outcome(), result.last_seq)).collect()
     }

@@ -212,6 +212,7 @@ impl CatchUp {
         let request = pb::RecordConsentChangesRequest {
             parent: Name::format_business(change.business),
             changes: vec![change_to_wire(change)],
+            ..<_>::default()
         };
         let answer = self.ledger.clone().record_consent_changes(request).await?.into_inner();
         answer.results.into_iter().next().ok_or(CatchUpError::Unreadable)

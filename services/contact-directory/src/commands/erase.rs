@@ -226,7 +226,7 @@ fn told(change: &ConsentChange) -> Event {
         seq: change.seq,
         payload: wire::change_to_wire(change).encode_to_vec().into(),
         created_at: change.recorded_at,
-        trace_parent: None,
+        trace_parent: yinyom_telemetry::trace_parent(),
     }
 }
 

@@ -73,6 +73,6 @@ fn event(contact: &Contact, recorded: &ConsentChange, sealed: Vec<u8>) -> Event 
         seq: recorded.seq,
         payload: message.encode_to_vec().into(),
         created_at: recorded.recorded_at,
-        trace_parent: None,
+        trace_parent: yinyom_telemetry::trace_parent(),
     }
 }
