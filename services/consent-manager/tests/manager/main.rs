@@ -12,6 +12,7 @@ mod filters;
 mod holds;
 mod ingestion;
 mod lists;
+mod merged;
 mod past;
 mod proofs;
 mod receipts;

@@ -42,8 +42,9 @@ pub async fn refused(
         .collect())
 }
 
-/// Which of these names and addresses a contact has together, or one that was merged into it had, whose channel refuses: one that is `DENIED`, or was and has
-/// not said yes since, with that contact; a yes that has run out by `now` (microseconds) is none. Names are case-folded.
+/// Which of these names and addresses a contact has together, or one with a name that one had who was merged into it, whose
+/// channel refuses: one that is `DENIED`, or was and has not said yes since, with that contact; a yes that has run out by
+/// `now` (microseconds) is none. Names are case-folded.
 pub async fn refused_by_namesakes(
     tx: &mut Tx,
     keys: &BusinessKeys,
