@@ -102,9 +102,10 @@ impl<'a> About<'a> {
             ("SetLegalHoldRequest" | "RecordRefusedRequestRequest", "request_id") => {
                 return Some(uuid::Uuid::now_v7().to_string());
             }
-            ("Contact", "name") | (_, "contact" | "contacts" | "primary_contact") => {
-                &things.contact
-            }
+            ("UndoMergeRequest" | "Merge", "name") => &things.merge,
+            ("MergeContactsRequest" | "Merge", "absorbed") => &things.spare,
+            ("Contact", "name")
+            | (_, "contact" | "contacts" | "primary_contact" | "survivor") => &things.contact,
             ("Lead", "name") | (_, "lead") => &things.lead,
             ("Account", "name") | (_, "account") => &things.account,
             ("Member", "name") | (_, "member" | "members" | "new_owner" | "actor") => {

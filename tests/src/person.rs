@@ -7,6 +7,7 @@ use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::directory::v1::import_service_client::ImportServiceClient;
 use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
+use yinyom_proto::directory::v1::merge_service_client::MergeServiceClient;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
 use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
@@ -34,6 +35,7 @@ pub struct Person {
     pub accounts: AccountServiceClient<Wire>,
     pub consents: ConsentServiceClient<Wire>,
     pub imports: ImportServiceClient<Wire>,
+    pub merges: MergeServiceClient<Wire>,
     pub outbox: OutboxServiceClient<Wire>,
     pub audit: AuditServiceClient<Wire>,
     pub ledger: LedgerServiceClient<Wire>,
@@ -72,6 +74,7 @@ impl Person {
             accounts: AccountServiceClient::new(to_directory()),
             consents: ConsentServiceClient::new(to_directory()),
             imports: ImportServiceClient::new(to_directory()),
+            merges: MergeServiceClient::new(to_directory()),
             outbox: OutboxServiceClient::new(to_directory()),
             audit: AuditServiceClient::new(to_manager()),
             ledger: LedgerServiceClient::new(to_manager()),

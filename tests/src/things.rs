@@ -14,6 +14,10 @@ pub struct Things {
     pub primary: String,
     pub lead: String,
     pub account: String,
+    /// A contact that is linked to nothing.
+    pub spare: String,
+    /// A merge of two others.
+    pub merge: String,
     /// A user, not on the viewer list.
     pub member: String,
 }
@@ -53,8 +57,18 @@ impl Things {
             ..Default::default()
         };
         owner.accounts.add_account_contacts(link).await.expect("a link");
+        let spare = business.contact(&[], &[]).await.name;
+        let merge = dir::MergeContactsRequest {
+            parent: business.name.clone(),
+            survivor: business.contact(&[], &[]).await.name,
+            absorbed: business.contact(&[], &[]).await.name,
+            ..Default::default()
+        };
+        let merge = owner.merges.merge_contacts(merge).await.expect("a merge").into_inner();
+        let merge = merge.merge.expect("a merge").name;
         let member = house.hire(business.id, &owner, types::Role::User, false).await.name;
-        Self { business: business.name.clone(), contact, primary, lead, account, member }
+        let business = business.name.clone();
+        Self { business, contact, primary, lead, account, spare, merge, member }
     }
 
     /// Things that nobody has, in that business.
@@ -66,6 +80,8 @@ impl Things {
             primary: none("contacts"),
             lead: none("leads"),
             account: none("accounts"),
+            spare: none("contacts"),
+            merge: none("merges"),
             member: none("members"),
         }
     }
@@ -85,6 +101,8 @@ impl Things {
             primary: claim(&self.primary),
             lead: claim(&self.lead),
             account: claim(&self.account),
+            spare: claim(&self.spare),
+            merge: claim(&self.merge),
             member: claim(&self.member),
         }
     }

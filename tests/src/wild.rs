@@ -21,6 +21,7 @@ pub struct Words<'a> {
     pub contacts: &'a [String],
     pub leads: &'a [String],
     pub accounts: &'a [String],
+    pub merges: &'a [String],
     pub members: &'a [String],
     /// Ids of contact points.
     pub points: &'a [String],
@@ -87,7 +88,7 @@ impl Wild<'_, '_> {
             ("ContactPoint", "id") if self.method.name() != "UpdateContact" => 2,
             ("ContactPoint", "id") | (_, "external_id" | "order_by" | "page_size") => 35,
             ("Lead", "account") | (_, "page_token") => 3,
-            (_, "etag") => 15,
+            (_, "etag" | "survivor_etag" | "absorbed_etag") => 15,
             (_, "request_id" | "evidence" | "expire_time" | "consent_time") => 20,
             (_, "phones" | "emails") => 70,
             _ if narrows => 20,
@@ -168,7 +169,7 @@ impl Wild<'_, '_> {
         if self.dice.random_ratio(1, 60) {
             return self.nonsense();
         }
-        let Words { business, contacts, leads, accounts, members, .. } = self.words;
+        let Words { business, contacts, leads, accounts, merges, members, .. } = self.words;
         let of = field.parent_message();
         let method = self.method.name().to_owned();
         let (of_leads, of_accounts) =
@@ -178,9 +179,11 @@ impl Wild<'_, '_> {
             (_, "parent") if of_leads => self.name("leads", leads),
             (_, "parent") if of_accounts => self.name("accounts", accounts),
             (_, "parent") | ("Business", "name") => self.business(),
-            ("Contact", "name") | (_, "contact" | "contacts" | "primary_contact") => {
+            ("Contact", "name")
+            | (_, "contact" | "contacts" | "primary_contact" | "survivor" | "absorbed") => {
                 self.name("contacts", contacts)
             }
+            ("UndoMergeRequest", "name") => self.name("merges", merges),
             ("Lead", "name") | (_, "lead") => self.name("leads", leads),
             ("Account", "name") | (_, "account") => self.name("accounts", accounts),
             ("Member", "name") | (_, "member" | "members" | "new_owner" | "actor") => {
@@ -199,7 +202,7 @@ impl Wild<'_, '_> {
                 let of = if self.email { self.words.emails } else { self.words.phones };
                 self.word_of(of)
             }
-            (_, "etag") => format!("\"{}\"", self.dice.random_range(1..=3)),
+            (_, "etag" | "survivor_etag" | "absorbed_etag") => format!("\"{}\"", self.dice.random_range(1..=3)),
             (_, "request_id" | "holder") => id(self.dice).to_string(),
             (_, "stream") => business.rsplit('/').next().unwrap_or_default().to_owned(),
             (_, "order_by") => self.order(),

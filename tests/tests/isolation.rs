@@ -185,7 +185,7 @@ fn lasting(method: &MethodDescriptor, answer: &[u8]) -> Vec<u8> {
 /// An answer without the names that were asked for, which are all of one length.
 fn without(answer: &[u8], things: &Things) -> Vec<u8> {
     let mut answer = answer.to_vec();
-    for name in [&things.contact, &things.lead, &things.account, &things.member] {
+    for name in [&things.contact, &things.lead, &things.account, &things.merge, &things.member] {
         let places: Vec<_> =
             (0..answer.len()).filter(|at| answer[*at..].starts_with(name.as_bytes())).collect();
         for at in places {
@@ -215,7 +215,7 @@ async fn an_operator_sees_no_customers(house: &House, own: &Things) {
 async fn what_was_asked_is_there(house: &House, owner: &Bearer, things: &Things) {
     // Things are used up on the way: first what leaves them, then what does not.
     let rank = |method: &MethodDescriptor| {
-        let verbs = ["Remove", "Convert", "Delete", "Transfer", "Erase"];
+        let verbs = ["Merge", "Undo", "Remove", "Convert", "Delete", "Transfer", "Erase"];
         verbs.iter().position(|verb| method.name().starts_with(verb)).map_or(0, |at| at + 1)
     };
     let mut methods: Vec<_> = of_a_business().collect();

@@ -32,6 +32,7 @@ struct Of {
     contacts: Vec<String>,
     leads: Vec<String>,
     accounts: Vec<String>,
+    merges: Vec<String>,
     members: Vec<String>,
     points: Vec<String>,
 }
@@ -79,6 +80,7 @@ impl Town {
             contacts: vec![things.contact, things.primary, contact.name],
             leads: vec![things.lead],
             accounts: vec![things.account],
+            merges: vec![things.merge],
             members: vec![things.member],
             points: contact.phones.into_iter().map(|point| point.id).collect(),
         };
@@ -100,6 +102,7 @@ impl Town {
             contacts: &of.contacts,
             leads: &of.leads,
             accounts: &of.accounts,
+            merges: &of.merges,
             members: &of.members,
             points: &of.points,
             phones: &self.phones,

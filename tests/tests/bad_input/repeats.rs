@@ -18,7 +18,7 @@ fn writes() -> Vec<MethodDescriptor> {
         .filter(|method| method.input().get_field_by_name("request_id").is_some())
         .collect();
     writes.sort_by_key(|method| method.name() == "TransferOwnership");
-    assert_eq!(writes.len(), 30);
+    assert_eq!(writes.len(), 32);
     writes
 }
 

@@ -9,11 +9,12 @@ use yinyom_tests::{Database, House, TestBusiness, Things, eventually, refusal};
 
 /// What a method refuses some of its callers for beside who they are: addresses that are masked for them, or the field that
 /// they ask to change.
-const BESIDE: [(&str, &[Who]); 7] = [
+const BESIDE: [(&str, &[Who]); 8] = [
     ("BatchCheckConsent", &MASKED),
     ("DeleteContact", &MASKED),
     ("GetSharedAddressSummary", &MASKED),
     ("ListSharedAddresses", &MASKED),
+    ("MergeContacts", &MASKED),
     ("PreviewSharedAddressPolicy", &MASKED),
     ("ImportContacts", &[Who::Service("dashboard")]),
     // An operator changes plans, and nothing else.
@@ -125,7 +126,7 @@ fn listed_for(name: &str, rpc: &str) -> bool {
 }
 
 fn uses_up(method: &MethodDescriptor) -> bool {
-    ["Remove", "Convert", "Delete", "Transfer", "Erase"]
+    ["Merge", "Undo", "Remove", "Convert", "Delete", "Transfer", "Erase"]
         .iter()
         .any(|verb| method.name().starts_with(verb))
 }

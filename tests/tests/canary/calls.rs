@@ -83,6 +83,7 @@ pub async fn all(house: &House, heard: &mut Heard) {
                 contacts: &[contact.name.clone(), things.contact.clone()],
                 leads: std::slice::from_ref(&things.lead),
                 accounts: std::slice::from_ref(&things.account),
+                merges: std::slice::from_ref(&things.merge),
                 members: std::slice::from_ref(&things.member),
                 points: &contact.phones.iter().map(|point| point.id.clone()).collect::<Vec<_>>(),
                 phones: &phones,

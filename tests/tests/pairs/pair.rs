@@ -191,6 +191,7 @@ impl<'a> Pair<'a> {
                 contacts: &side.contacts,
                 leads: &side.leads,
                 accounts: &side.accounts,
+                merges: &side.merges,
                 members: &side.names,
                 points: &side.points,
                 phones: &self.story.phones,

@@ -29,6 +29,7 @@ pub struct Side {
     pub contacts: Vec<String>,
     pub leads: Vec<String>,
     pub accounts: Vec<String>,
+    pub merges: Vec<String>,
     pub names: Vec<String>,
     pub points: Vec<String>,
     /// Where the last page that had one ended.
@@ -49,6 +50,7 @@ impl Side {
             contacts: Vec::new(),
             leads: Vec::new(),
             accounts: Vec::new(),
+            merges: Vec::new(),
             names,
             points: Vec::new(),
             page_token: String::new(),
@@ -130,6 +132,7 @@ impl Side {
             ("contacts", &mut self.contacts),
             ("leads", &mut self.leads),
             ("accounts", &mut self.accounts),
+            ("merges", &mut self.merges),
         ] {
             if before.ends_with(format!("/{kind}/").as_bytes()) {
                 let name = format!("{}/{kind}/{id}", self.business);
