@@ -10,7 +10,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
     let mut files = Vec::new();
-    collect(&root.join("yinyom"), &mut files)?;
+    for of in ["yinyom", "google"] {
+        collect(&root.join(of), &mut files)?;
+    }
     files.sort();
 
     let mut compiler = protox::Compiler::new([&root])?;

@@ -11,8 +11,19 @@ use crate::Things;
 /// Every method of the three services.
 pub fn methods() -> Vec<MethodDescriptor> {
     let pool = DescriptorPool::decode(yinyom_proto::DESCRIPTORS).expect("descriptors");
-    let ours = pool.services().filter(|service| service.full_name().starts_with("yinyom."));
+    let ours = pool.services().filter(|service| {
+        let name = service.full_name();
+        name.starts_with("yinyom.") || name == "google.longrunning.Operations"
+    });
     ours.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
+}
+
+/// Which of the three services has a method: `settings`, `directory` or `manager`. The directory alone has operations.
+pub fn service(path: &str) -> &str {
+    match path.split('.').nth(1) {
+        Some("longrunning") => "directory",
+        of => of.unwrap_or_default(),
+    }
 }
 
 /// `/package.Service/Method`.
@@ -69,6 +80,8 @@ impl<'a> About<'a> {
                 "google.protobuf.FieldMask" => Some(Value::Message(mask(method))),
                 name if name.starts_with("google.") => None,
                 _ if matches!(field.name(), "evidence" | "consents" | "phones" | "emails") => None,
+                // Contacts are named instead.
+                of if of.ends_with(".ContactFilter") => None,
                 _ => {
                     let mut inner = DynamicMessage::new(of);
                     self.fill(method, &mut inner);
@@ -88,7 +101,12 @@ impl<'a> About<'a> {
         let things = self.things;
         let name = match (field.parent_message().name(), field.name()) {
             // On the contacts menu there is no page of a lead or an account.
-            ("SetContactConsentsRequest" | "WithdrawConsentRequest", "lead" | "account")
+            (
+                "SetContactConsentsRequest"
+                | "WithdrawConsentRequest"
+                | "BulkSetContactConsentsRequest",
+                "lead" | "account",
+            )
             | ("Lead" | "ImportRow", "account") => return None,
             ("Business", "name") => &things.business,
             ("ConsentSettings", "name") => return Some(settings(things)),
@@ -104,13 +122,15 @@ impl<'a> About<'a> {
             }
             ("UndoMergeRequest" | "Merge", "name") => &things.merge,
             ("MergeContactsRequest" | "Merge", "absorbed") => &things.spare,
-            ("Contact", "name")
-            | (_, "contact" | "contacts" | "primary_contact" | "survivor") => &things.contact,
+            ("Contact", "name") | (_, "contact" | "contacts" | "primary_contact" | "survivor") => {
+                &things.contact
+            }
             ("Lead", "name") | (_, "lead") => &things.lead,
             ("Account", "name") | (_, "account") => &things.account,
             ("Member", "name") | (_, "member" | "members" | "new_owner" | "actor") => {
                 &things.member
             }
+            (_, "operation") => &things.operation,
             (_, "parent") => match method.name() {
                 name if name.ends_with("LeadContacts") => &things.lead,
                 name if name.ends_with("AccountContacts") => &things.account,
@@ -118,6 +138,7 @@ impl<'a> About<'a> {
             },
             (_, "name" | "names") => match method.name() {
                 name if name.ends_with("ConsentSettings") => return Some(settings(things)),
+                name if name.ends_with("Operation") => &things.operation,
                 name if name.contains("Contact") => &things.contact,
                 name if name.contains("Lead") => &things.lead,
                 name if name.contains("Account") => &things.account,

@@ -287,6 +287,7 @@ fn directories(parts: Parts, source: TokenSource, settings: String, manager: Str
                 server: ServerConfig::unhurried(),
                 lookups: contact_directory::commands::LookupRate::UNLIMITED,
                 merges: contact_directory::commands::MergeRetention::default(),
+                operations: contact_directory::commands::OperationRetention::default(),
                 clock: parts.clock,
             });
             let mut app = app.await.expect("the directory opens");

@@ -32,7 +32,7 @@ pub use house::{Database, Frozen, House, Plan, Replica};
 pub use person::Person;
 pub use postgres::{OwnPostgres, Stop};
 pub use small_disk::{SmallDisk, on_small_disk};
-pub use things::Things;
+pub use things::{Things, refusing};
 
 use tonic::Status;
 use tonic_types::StatusExt;

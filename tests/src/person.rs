@@ -3,12 +3,16 @@
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use yinyom_proto::directory::v1::account_service_client::AccountServiceClient;
+use yinyom_proto::directory::v1::bulk_consent_service_client::BulkConsentServiceClient;
 use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::directory::v1::import_service_client::ImportServiceClient;
 use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
 use yinyom_proto::directory::v1::merge_service_client::MergeServiceClient;
 use yinyom_proto::directory::v1::outbox_service_client::OutboxServiceClient;
+use yinyom_proto::directory::v1::reach_service_client::ReachServiceClient;
+use yinyom_proto::longrunning as lro;
+use yinyom_proto::longrunning::operations_client::OperationsClient;
 use yinyom_proto::manager::v1::audit_service_client::AuditServiceClient;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
 use yinyom_proto::manager::v1::proof_service_client::ProofServiceClient;
@@ -34,6 +38,9 @@ pub struct Person {
     pub leads: LeadServiceClient<Wire>,
     pub accounts: AccountServiceClient<Wire>,
     pub consents: ConsentServiceClient<Wire>,
+    pub bulk: BulkConsentServiceClient<Wire>,
+    pub operations: OperationsClient<Wire>,
+    pub reach: ReachServiceClient<Wire>,
     pub imports: ImportServiceClient<Wire>,
     pub merges: MergeServiceClient<Wire>,
     pub outbox: OutboxServiceClient<Wire>,
@@ -59,6 +66,20 @@ impl Person {
         Self::calling([settings, directory, manager], self.name.clone(), &self.bearer)
     }
 
+    /// The operation as it is when it has ended, or after two minutes.
+    pub async fn waits_for(&self, name: &str) -> lro::Operation {
+        let mut operations = self.operations.clone();
+        for _ in 0..12 {
+            let wait = lro::WaitOperationRequest { name: name.to_owned(), timeout: None };
+            let operation = operations.wait_operation(wait).await.expect("an operation");
+            if operation.get_ref().done {
+                return operation.into_inner();
+            }
+        }
+        let get = lro::GetOperationRequest { name: name.to_owned() };
+        operations.get_operation(get).await.expect("an operation").into_inner()
+    }
+
     fn calling(services: [&Channel; 3], name: String, bearer: &Bearer) -> Self {
         let to = |service: &Channel| InterceptedService::new(service.clone(), bearer.clone());
         let [settings, directory, manager] = services;
@@ -73,6 +94,9 @@ impl Person {
             leads: LeadServiceClient::new(to_directory()),
             accounts: AccountServiceClient::new(to_directory()),
             consents: ConsentServiceClient::new(to_directory()),
+            bulk: BulkConsentServiceClient::new(to_directory()),
+            operations: OperationsClient::new(to_directory()),
+            reach: ReachServiceClient::new(to_directory()),
             imports: ImportServiceClient::new(to_directory()),
             merges: MergeServiceClient::new(to_directory()),
             outbox: OutboxServiceClient::new(to_directory()),

@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::House;
+use crate::ask::service;
 
 impl House {
     /// Calls `path` (`/package.Service/Method`) on the service that has it, with each of the given bytes as a
@@ -17,10 +18,10 @@ impl House {
         path: &str,
         request: Request<Vec<Vec<u8>>>,
     ) -> Result<Vec<Vec<u8>>, Status> {
-        let to = match path.split('.').nth(1) {
-            Some("settings") => &self.settings,
-            Some("directory") => &self.directory,
-            Some("manager") => &self.manager,
+        let to = match service(path) {
+            "settings" => &self.settings,
+            "directory" => &self.directory,
+            "manager" => &self.manager,
             _ => panic!("{path} is of no service of ours"),
         };
         call(to, path, request).await

@@ -20,6 +20,8 @@ pub struct Things {
     pub merge: String,
     /// A user, not on the viewer list.
     pub member: String,
+    /// Of the owner's, over two contacts that are not there; it has ended.
+    pub operation: String,
 }
 
 impl Things {
@@ -67,8 +69,16 @@ impl Things {
         let merge = owner.merges.merge_contacts(merge).await.expect("a merge").into_inner();
         let merge = merge.merge.expect("a merge").name;
         let member = house.hire(business.id, &owner, types::Role::User, false).await.name;
+        let nobody = Self::absent(&business.name);
+        let begin = dir::BulkSetContactConsentsRequest {
+            contacts: vec![nobody.contact, nobody.primary],
+            ..refusing(&business.name)
+        };
+        let begun = owner.bulk.bulk_set_contact_consents(begin).await.expect("an operation");
+        let operation = begun.into_inner().name;
+        assert!(owner.waits_for(&operation).await.done, "it ends");
         let business = business.name.clone();
-        Self { business, contact, primary, lead, account, spare, merge, member }
+        Self { business, contact, primary, lead, account, spare, merge, member, operation }
     }
 
     /// Things that nobody has, in that business.
@@ -83,6 +93,7 @@ impl Things {
             spare: none("contacts"),
             merge: none("merges"),
             member: none("members"),
+            operation: none("operations"),
         }
     }
 
@@ -104,6 +115,21 @@ impl Things {
             spare: claim(&self.spare),
             merge: claim(&self.merge),
             member: claim(&self.member),
+            operation: claim(&self.operation),
         }
+    }
+}
+
+/// Phones are refused, on the contacts menu; of whom has to be said.
+pub fn refusing(business: &str) -> dir::BulkSetContactConsentsRequest {
+    dir::BulkSetContactConsentsRequest {
+        parent: business.to_owned(),
+        surface: types::Surface::Contacts.into(),
+        assignments: vec![dir::ConsentAssignment {
+            channel: types::Channel::Phone.into(),
+            state: types::ConsentState::Denied.into(),
+            expire_time: None,
+        }],
+        ..Default::default()
     }
 }

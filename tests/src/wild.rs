@@ -23,6 +23,7 @@ pub struct Words<'a> {
     pub accounts: &'a [String],
     pub merges: &'a [String],
     pub members: &'a [String],
+    pub operations: &'a [String],
     /// Ids of contact points.
     pub points: &'a [String],
     pub phones: &'a [String],
@@ -81,7 +82,16 @@ impl Wild<'_, '_> {
         }
         let narrows = is_question(self.method) && field.name() != "parent";
         match (field.parent_message().name(), field.name()) {
-            ("SetContactConsentsRequest" | "WithdrawConsentRequest", "lead" | "account") => 4,
+            (
+                "SetContactConsentsRequest"
+                | "WithdrawConsentRequest"
+                | "BulkSetContactConsentsRequest",
+                "lead" | "account",
+            ) => 4,
+            // One of them must be there, and not the other.
+            ("BulkSetContactConsentsRequest", "contacts" | "filter") => 50,
+            ("ContactFilter", _) => 20,
+            (_, "filter") => 10,
             ("Contact", "consents")
             | ("ContactPoint", "visibility" | "reason" | "consent_state")
             | (_, "create_time" | "update_time" | "stage") => 2,
@@ -169,7 +179,8 @@ impl Wild<'_, '_> {
         if self.dice.random_ratio(1, 60) {
             return self.nonsense();
         }
-        let Words { business, contacts, leads, accounts, merges, members, .. } = self.words;
+        let Words { business, contacts, leads, accounts, merges, members, operations, .. } =
+            self.words;
         let of = field.parent_message();
         let method = self.method.name().to_owned();
         let (of_leads, of_accounts) =
@@ -189,7 +200,10 @@ impl Wild<'_, '_> {
             ("Member", "name") | (_, "member" | "members" | "new_owner" | "actor") => {
                 self.name("members", members)
             }
+            (_, "operation") => self.name("operations", operations),
+            (_, "filter") => ["done=true", "done=false"][self.dice.random_range(0..2)].to_owned(),
             (_, "name" | "names") => match &*method {
+                of if of.ends_with("Operation") => self.name("operations", operations),
                 of if of.contains("Settings") => format!("{business}/consentSettings"),
                 of if of.contains("Contact") => self.name("contacts", contacts),
                 of if of.contains("Lead") => self.name("leads", leads),
@@ -202,7 +216,9 @@ impl Wild<'_, '_> {
                 let of = if self.email { self.words.emails } else { self.words.phones };
                 self.word_of(of)
             }
-            (_, "etag" | "survivor_etag" | "absorbed_etag") => format!("\"{}\"", self.dice.random_range(1..=3)),
+            (_, "etag" | "survivor_etag" | "absorbed_etag") => {
+                format!("\"{}\"", self.dice.random_range(1..=3))
+            }
             (_, "request_id" | "holder") => id(self.dice).to_string(),
             (_, "stream") => business.rsplit('/').next().unwrap_or_default().to_owned(),
             (_, "order_by") => self.order(),

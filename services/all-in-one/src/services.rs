@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contact_directory::commands::{LookupRate, MergeRetention};
+use contact_directory::commands::{LookupRate, MergeRetention, OperationRetention};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,8 @@ pub struct Limits {
     pub lookups: LookupRate,
     #[command(flatten)]
     pub merges: MergeRetention,
+    #[command(flatten)]
+    pub operations: OperationRetention,
 }
 
 /// The services did not start, or did not last.
@@ -138,6 +140,7 @@ impl Services {
             server: draining_soon(limits.ports.server()),
             lookups: limits.lookups,
             merges: limits.merges,
+            operations: limits.operations,
             clock: SharedClock::clone(clock),
         });
         let manager = consent_manager::App::open(consent_manager::Parts {

@@ -46,6 +46,14 @@ pub const ACCESS: &[Access] = &[
     access("/yinyom.directory.v1.ConsentService/WithdrawConsent",            Members::Any,          YES, NO).urgently(),
     access("/yinyom.directory.v1.ConsentService/BatchSetContactConsents",    Members::Any,          YES, NO),
     access("/yinyom.directory.v1.ConsentService/BatchCheckConsent",          Members::Any,          YES, NO),
+    access("/yinyom.directory.v1.BulkConsentService/BulkSetContactConsents", Members::Any,          YES, NO),
+    access("/yinyom.directory.v1.BulkConsentService/ListBulkSetResults",     Members::Any,          YES, NO),
+    access("/yinyom.directory.v1.ReachService/StreamReachable",              Members::Any,          YES, NO),
+    access("/google.longrunning.Operations/ListOperations",                  Members::Any,          YES, NO),
+    access("/google.longrunning.Operations/GetOperation",                    Members::Any,          YES, NO),
+    access("/google.longrunning.Operations/DeleteOperation",                 Members::Any,          YES, NO),
+    access("/google.longrunning.Operations/CancelOperation",                 Members::Any,          YES, NO),
+    access("/google.longrunning.Operations/WaitOperation",                   Members::Any,          YES, NO),
     access("/yinyom.directory.v1.MergeService/MergeContacts",                Members::Any,          YES, NO),
     access("/yinyom.directory.v1.MergeService/UndoMerge",                    Members::Any,          YES, NO),
     access("/yinyom.directory.v1.MergeService/ListMerges",                   Members::Any,          YES, NO),
@@ -66,7 +74,9 @@ mod tests {
     #[test]
     fn the_table_has_every_method_that_reflection_shows_and_no_other() {
         let services = [
+            "google.longrunning.Operations",
             "yinyom.directory.v1.AccountService",
+            "yinyom.directory.v1.BulkConsentService",
             "yinyom.directory.v1.ConsentService",
             "yinyom.directory.v1.ContactService",
             "yinyom.directory.v1.ImportService",
@@ -74,6 +84,7 @@ mod tests {
             "yinyom.directory.v1.MergeService",
             "yinyom.directory.v1.OutboxService",
             "yinyom.directory.v1.PreviewService",
+            "yinyom.directory.v1.ReachService",
             "yinyom.directory.v1.SharedAddressService",
             "yinyom.directory.v1.SubjectService",
         ];

@@ -5,14 +5,17 @@
 //! what it shows by privilege was recorded ([`Directory::seen`]).
 
 mod accounts;
+mod bulk;
 mod consents;
 mod contacts;
 mod import;
 mod leads;
 mod merges;
+mod operations;
 mod outbox;
 mod pages;
 mod previews;
+mod reach;
 mod shared_addresses;
 mod subjects;
 pub mod wire;

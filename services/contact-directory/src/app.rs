@@ -13,6 +13,7 @@ use yinyom_outbox::{Relay, RelayConfig};
 use yinyom_policy::Policies;
 use yinyom_privacy::{MasterKeys, Phone, WrapError};
 use yinyom_proto::directory::v1::account_service_server::AccountServiceServer;
+use yinyom_proto::directory::v1::bulk_consent_service_server::BulkConsentServiceServer;
 use yinyom_proto::directory::v1::consent_service_server::ConsentServiceServer;
 use yinyom_proto::directory::v1::contact_service_server::ContactServiceServer;
 use yinyom_proto::directory::v1::import_service_server::ImportServiceServer;
@@ -20,16 +21,19 @@ use yinyom_proto::directory::v1::lead_service_server::LeadServiceServer;
 use yinyom_proto::directory::v1::merge_service_server::MergeServiceServer;
 use yinyom_proto::directory::v1::outbox_service_server::OutboxServiceServer;
 use yinyom_proto::directory::v1::preview_service_server::PreviewServiceServer;
+use yinyom_proto::directory::v1::reach_service_server::ReachServiceServer;
 use yinyom_proto::directory::v1::shared_address_service_server::SharedAddressServiceServer;
 use yinyom_proto::directory::v1::subject_service_server::SubjectServiceServer;
+use yinyom_proto::longrunning::operations_server::OperationsServer;
 use yinyom_rpc::{Connection, Incoming, ServeError, Server, ServerConfig, with_message_limits};
 
 use crate::ACCESS;
 use crate::api::Api;
+use crate::commands::bulk::Work;
 use crate::commands::catch_up::CatchUp;
 use crate::commands::expiries::Expiries;
 use crate::commands::merges::forget_ended;
-use crate::commands::{Directory, LookupRate, MergeRetention, Relays};
+use crate::commands::{Directory, LookupRate, MergeRetention, OperationRetention, Relays};
 use crate::sink::Ledger;
 use crate::store::KeyRing;
 
@@ -56,6 +60,8 @@ pub struct Parts {
     pub lookups: LookupRate,
     /// How long merges can be undone.
     pub merges: MergeRetention,
+    /// How long operations that have ended are kept.
+    pub operations: OperationRetention,
     pub clock: SharedClock,
 }
 
@@ -77,6 +83,7 @@ pub struct App {
     relay: Relay<Ledger>,
     audit: Relay<AuditSink>,
     expiries: Expiries,
+    bulk: Work,
     server: Server,
     db: Db,
     catch_up: CatchUp,
@@ -107,10 +114,12 @@ impl App {
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
         let directory = Directory::new(db_of, clock_of, policies.clone(), keys, relays, sealer)
             .with_lookup_rate(parts.lookups)
-            .with_merge_retention(parts.merges);
+            .with_merge_retention(parts.merges)
+            .with_operations(Arc::clone(&parts.authenticator), parts.operations);
         let expiries = Expiries::new(directory.clone());
+        let bulk = Work::new(directory.clone());
         let server = serve(Arc::new(Api::new(directory)), parts.server, parts.authenticator);
-        Ok(Self { policies, clock, relay, audit, expiries, server, db, catch_up })
+        Ok(Self { policies, clock, relay, audit, expiries, bulk, server, db, catch_up })
     }
 
     /// Waits until this database and the ledger know of the same erasures: one that came back from a backup must not serve
@@ -121,7 +130,7 @@ impl App {
     }
 
     /// Serves what comes in, at a listener or otherwise, until `stop`, then until calls have ended, and closes the
-    /// database. Meanwhile it keeps the policy lease, records expiries, and relays changes to the ledger and reveals to the
+    /// database. Meanwhile it keeps the policy lease, records expiries, goes on with operations, and relays changes to the ledger and reveals to the
     /// audit record.
     pub async fn serve(
         self,
@@ -133,6 +142,7 @@ impl App {
         let audit = tokio::spawn(self.audit.run(after.clone()));
         let lease = tokio::spawn(self.policies.keep_lease(after.clone()));
         let expiries = tokio::spawn(self.expiries.run(after.clone()));
+        let bulk = tokio::spawn(self.bulk.run(after.clone()));
         let served = tokio::select! {
             served = self.server.serve(incoming, stop) => served,
             () = self.catch_up.keep() => Ok(()),
@@ -140,7 +150,7 @@ impl App {
         };
         // The last calls have been answered by now; what they committed still goes out, or waits on disk.
         after.cancel();
-        let _ = tokio::join!(relay, audit, lease, expiries);
+        let _ = tokio::join!(relay, audit, lease, expiries, bulk);
         self.db.close().await;
         served
     }
@@ -176,6 +186,9 @@ pub fn serve(api: Arc<Api>, config: ServerConfig, authenticator: Arc<Authenticat
         .add_service(with_message_limits!(ConsentServiceServer::from_arc(d), sized))
         .add_service(with_message_limits!(ImportServiceServer::from_arc(api.clone()), sized))
         .add_service(with_message_limits!(MergeServiceServer::from_arc(api.clone()), sized))
+        .add_service(with_message_limits!(BulkConsentServiceServer::from_arc(api.clone()), sized))
+        .add_service(with_message_limits!(OperationsServer::from_arc(api.clone()), sized))
+        .add_service(with_message_limits!(ReachServiceServer::from_arc(api.clone()), sized))
         .add_service(with_message_limits!(subjects, sized))
         .add_service(with_message_limits!(shared, sized))
         .add_service(with_message_limits!(PreviewServiceServer::from_arc(api.clone()), sized))

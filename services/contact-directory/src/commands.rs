@@ -5,6 +5,7 @@
 //! caller (TRAPS 5).
 
 pub mod accounts;
+pub mod bulk;
 pub mod catch_up;
 pub mod check;
 pub mod consents;
@@ -16,9 +17,11 @@ pub mod import;
 pub mod leads;
 mod lookups;
 pub mod merges;
+pub mod operations;
 pub mod outbox;
 mod points;
 pub mod previews;
+pub mod reach;
 mod record;
 pub mod renewal;
 mod request;
@@ -31,11 +34,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use yinyom_db::Db;
+use yinyom_identity::Authenticator;
 use yinyom_kernel::{BusinessId, ContactId, SharedClock};
 use yinyom_outbox::RelayHandle;
 use yinyom_policy::Policies;
 use yinyom_privacy::TokenSealer;
 
+pub use bulk::OperationRetention;
 pub use error::Error;
 pub use lookups::{LookupRate, TooManyLookups};
 pub use merges::MergeRetention;
@@ -71,6 +76,8 @@ pub struct Directory {
     lookups: Arc<lookups::Lookups>,
     /// How long a merge can be undone.
     merges: MergeRetention,
+    desk: Arc<bulk::Desk>,
+    streams: Arc<reach::Streams>,
 }
 
 impl Directory {
@@ -100,7 +107,20 @@ impl Directory {
             rehearsals,
             lookups,
             merges: MergeRetention::default(),
+            desk: Arc::default(),
+            streams: Arc::default(),
         }
+    }
+
+    /// With operations that are kept so long, and go on for the services that `services` knows as well as for members.
+    #[must_use]
+    pub fn with_operations(
+        mut self,
+        services: Arc<Authenticator>,
+        retention: OperationRetention,
+    ) -> Self {
+        self.desk = Arc::new(bulk::Desk::new(services, retention));
+        self
     }
 
     /// With another time that merges can be undone in.

@@ -12,7 +12,7 @@ use yinyom_process::{
 use yinyom_rpc::stand_by;
 
 use crate::app::{App, Parts, StartError};
-use crate::commands::{LookupRate, MergeRetention};
+use crate::commands::{LookupRate, MergeRetention, OperationRetention};
 
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
@@ -51,6 +51,8 @@ pub struct Config {
     #[command(flatten)]
     pub merges: MergeRetention,
     #[command(flatten)]
+    pub operations: OperationRetention,
+    #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
     pub logs: LogArgs,
@@ -81,6 +83,7 @@ impl Config {
             server: self.limits.server(),
             lookups: self.lookups,
             merges: self.merges,
+            operations: self.operations,
             clock,
         })
     }

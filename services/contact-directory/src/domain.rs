@@ -6,7 +6,7 @@
 //! - [`viewer`]: the one decision on what is shown, and the few calls that not everybody may make.
 //! - [`guard`]: no one lifts a mask from themself, no one edits what they cannot see.
 //! - [`consent`], [`expiry`], [`check`]: what a consent is at an instant, and whether marketing may use it.
-//! - [`set`], [`surface`], [`evidence`]: what a customer said, where, and what it rests on.
+//! - [`set`], [`surface`], [`evidence`]: what a customer said, where, and what it rests on; [`bulk`]: of many at once.
 //! - [`record`], [`contact`], [`points`], [`carry`]: a contact, its names and addresses, and what an address does
 //!   to a consent.
 //! - [`lead`], [`order`]: leads and accounts, and the order of lists.
@@ -15,6 +15,7 @@
 //! - [`export`]: what leaves in bulk.
 //! - [`refusal`]: why any of these says no.
 
+pub mod bulk;
 pub mod carry;
 pub mod check;
 pub mod consent;

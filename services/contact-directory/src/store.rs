@@ -18,6 +18,7 @@ pub mod keys;
 pub mod leads;
 pub mod links;
 pub mod merges;
+pub mod operations;
 pub mod opt_outs;
 pub mod paging;
 pub mod refused;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::{AuthError, Caller, CallerTable, Claims, SpiffeId, TokenVerifier, Why};
+use crate::{AuthError, Caller, CallerTable, Claims, ServiceEntry, SpiffeId, TokenVerifier, Why};
 
 /// Knows whose tokens to take and which services and operators exist.
 pub struct Authenticator {
@@ -26,6 +26,11 @@ impl Authenticator {
     /// Takes another caller table from now on.
     pub fn replace_callers(&self, callers: CallerTable) {
         self.callers.store(Arc::new(callers));
+    }
+
+    /// The service of that name, with what it may do by now: for what it began, and is not calling for.
+    pub fn service(&self, name: &str) -> Option<Arc<ServiceEntry>> {
+        self.callers.load().service(name)
     }
 
     /// Who calls, by the values of a call's `authorization` header, and by the workload that has proved that it is at the

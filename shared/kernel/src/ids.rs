@@ -103,6 +103,10 @@ id! {
     PointId
 }
 id! {
+    /// Something that goes on by itself (AIP-151).
+    OperationId
+}
+id! {
     /// A client's own id of a request (AIP-155).
     RequestId
 }

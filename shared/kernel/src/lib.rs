@@ -17,7 +17,10 @@ pub use clock::{Clock, EARLIEST, ManualClock, SharedClock, SystemClock, from_mic
 pub use deadline::{time_left, waited_for};
 pub use etag::{Etag, EtagMismatch};
 pub use fault::{Code, Fault, InvalidInput, Violation, Violations};
-pub use ids::{AccountId, BusinessId, ContactId, InvalidId, LeadId, MemberId, MergeId, PointId, RequestId};
+pub use ids::{
+    AccountId, BusinessId, ContactId, InvalidId, LeadId, MemberId, MergeId, OperationId, PointId,
+    RequestId,
+};
 pub use names::{Name, NameError};
 pub use page::{MAX_PAGE_SIZE, PageSize};
 pub use scope::Scope;

@@ -10,6 +10,9 @@ mod generated {
 
 pub use generated::yinyom::{directory, manager, settings};
 
+/// Operations that take a while, as the public API of that name has them.
+pub use generated::google::{longrunning, rpc};
+
 /// `yinyom.type`.
 pub use generated::yinyom::r#type as types;
 

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use super::bytes::mutate;
 use super::town::Town;
-use crate::ask::{is_question, path};
+use crate::ask::{is_question, path, service};
 use crate::wild;
 
 /// Under a frame's header.
@@ -100,9 +100,9 @@ impl Sender {
             body.extend(u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
             body.extend(message);
         }
-        let to = match method.parent_service().full_name().split('.').nth(1) {
-            Some("settings") => 0,
-            Some("directory") => 1,
+        let to = match service(method.parent_service().full_name()) {
+            "settings" => 0,
+            "directory" => 1,
             _ => 2,
         };
         let mut headers =

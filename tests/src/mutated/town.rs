@@ -34,6 +34,7 @@ struct Of {
     accounts: Vec<String>,
     merges: Vec<String>,
     members: Vec<String>,
+    operations: Vec<String>,
     points: Vec<String>,
 }
 
@@ -82,6 +83,7 @@ impl Town {
             accounts: vec![things.account],
             merges: vec![things.merge],
             members: vec![things.member],
+            operations: vec![things.operation],
             points: contact.phones.into_iter().map(|point| point.id).collect(),
         };
         let texts = ["kanari", "คานารี่", "คานารี่ kanari 0817776661"].map(str::to_owned).to_vec();
@@ -104,6 +106,7 @@ impl Town {
             accounts: &of.accounts,
             merges: &of.merges,
             members: &of.members,
+            operations: &of.operations,
             points: &of.points,
             phones: &self.phones,
             emails: &self.emails,

@@ -85,6 +85,7 @@ pub async fn all(house: &House, heard: &mut Heard) {
                 accounts: std::slice::from_ref(&things.account),
                 merges: std::slice::from_ref(&things.merge),
                 members: std::slice::from_ref(&things.member),
+                operations: std::slice::from_ref(&things.operation),
                 points: &contact.phones.iter().map(|point| point.id.clone()).collect::<Vec<_>>(),
                 phones: &phones,
                 emails: &emails,

@@ -16,7 +16,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 use yinyom_kernel::ManualClock;
 use yinyom_proto::settings::v1 as set;
-use yinyom_tests::ask::{About, methods, path};
+use yinyom_tests::ask::{About, methods, path, service};
 use yinyom_tests::{House, Person, Plan, TestBusiness, Things, raw};
 
 /// A house with two replicas of each service, and one more directory.
@@ -61,9 +61,9 @@ impl World {
     }
 
     fn channel(&self, path: &str, replica: usize) -> Channel {
-        let replicas = match path.split('.').nth(1) {
-            Some("settings") => &self.house.of_settings,
-            Some("directory") => &self.house.directories,
+        let replicas = match service(path) {
+            "settings" => &self.house.of_settings,
+            "directory" => &self.house.directories,
             _ => &self.house.managers,
         };
         replicas[replica % replicas.len()].channel.clone()

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use contact_directory::api::Api;
 use contact_directory::app;
-use contact_directory::commands::{Directory, LookupRate, Relays};
+use contact_directory::commands::bulk::Work;
+use contact_directory::commands::{Directory, LookupRate, OperationRetention, Relays};
 use contact_directory::store::KeyRing;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -36,6 +37,7 @@ pub struct House {
     pub channel: Channel,
     settings: Arc<Settings>,
     policies: Policies,
+    bulk: Work,
     _server: TestServer,
 }
 
@@ -53,12 +55,15 @@ impl House {
         let directory = Directory::new(db, clock.clone(), rules, keys, relays, sealer)
             .with_lookup_rate(LookupRate::default());
         let tokens = Tokens::new(clock.clone());
+        let services = tokens.authenticator(CALLERS);
+        let directory = directory.with_operations(services, OperationRetention::default());
         let patient =
             ServerConfig { unary_timeout: Duration::from_mins(10), ..ServerConfig::unhurried() };
+        let bulk = Work::new(directory.clone());
         let api = Arc::new(Api::new(directory));
         let server = servers::serve(app::serve(api, patient, tokens.authenticator(CALLERS))).await;
         let channel = server.channel();
-        Self { clock, tokens, channel, settings, policies, _server: server }
+        Self { clock, tokens, channel, settings, policies, bulk, _server: server }
     }
 
     /// Settings says so, and the directory has heard it and knows who is who.
@@ -70,6 +75,11 @@ impl House {
             self.policies.renew().await.unwrap();
             self.policies.of(business).await;
         }
+    }
+
+    /// What was begun on both sides goes on, to its end if it can.
+    pub async fn go_on(&self) {
+        while self.bulk.go_on().await.unwrap() {}
     }
 
     pub async fn pass(&self, time: Duration) {

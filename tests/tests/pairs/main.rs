@@ -19,7 +19,7 @@ use contact_directory::MIGRATIONS;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use yinyom_db::{Db, DbConfig, Durability};
-use yinyom_tests::ask::methods;
+use yinyom_tests::ask::{methods, service};
 
 use house::House;
 use pair::{Came, Counts, Pair};
@@ -134,9 +134,10 @@ fn everything_was_asked(counts: &Counts) {
         "PreviewSharedAddressPolicy",
         "PreviewVisibility",
         "RetryQuarantinedStreams",
+        "StreamReachable",
     ];
     for method in methods() {
-        if !method.parent_service().full_name().starts_with("yinyom.directory.") {
+        if service(method.parent_service().full_name()) != "directory" {
             continue;
         }
         let codes = counts.0.get(method.name()).cloned().unwrap_or_default();

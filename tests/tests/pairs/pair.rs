@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use yinyom_kernel::{BusinessId, MemberId};
 use yinyom_proto::directory::v1 as dir;
-use yinyom_tests::ask::{is_question, methods};
+use yinyom_tests::ask::{is_question, methods, service};
 use yinyom_tests::wild::{self, Words};
 
 use crate::house::House;
@@ -71,9 +71,8 @@ impl<'a> Pair<'a> {
     pub fn new(house: &'a House, seed: u64, viewer: Viewer) -> Self {
         let mut dice = StdRng::seed_from_u64(seed);
         let story = Story::tell(&mut dice, viewer);
-        let of_directory = |method: &MethodDescriptor| {
-            method.parent_service().full_name().starts_with("yinyom.directory.")
-        };
+        let of_directory =
+            |method: &MethodDescriptor| service(method.parent_service().full_name()) == "directory";
         let sides = [(); 2].map(|()| {
             let business = BusinessId::generate();
             let members = [(); 2].map(|()| MemberId::generate());
@@ -193,6 +192,7 @@ impl<'a> Pair<'a> {
                 accounts: &side.accounts,
                 merges: &side.merges,
                 members: &side.names,
+                operations: &side.operations,
                 points: &side.points,
                 phones: &self.story.phones,
                 emails: &self.story.emails,
@@ -248,6 +248,9 @@ impl<'a> Pair<'a> {
                 told(&both.method, &heard[1]),
             );
             return Err((both.method.name().to_owned(), told));
+        }
+        if both.method.name() == "BulkSetContactConsents" {
+            self.house.go_on().await;
         }
         counts.count(&both.method, heard[0].as_ref().err().map_or(0, |status| status.0));
         if !one.page_token.is_empty() {

@@ -30,6 +30,7 @@ pub struct Side {
     pub leads: Vec<String>,
     pub accounts: Vec<String>,
     pub merges: Vec<String>,
+    pub operations: Vec<String>,
     pub names: Vec<String>,
     pub points: Vec<String>,
     /// Where the last page that had one ended.
@@ -51,6 +52,7 @@ impl Side {
             leads: Vec::new(),
             accounts: Vec::new(),
             merges: Vec::new(),
+            operations: Vec::new(),
             names,
             points: Vec::new(),
             page_token: String::new(),
@@ -133,6 +135,7 @@ impl Side {
             ("leads", &mut self.leads),
             ("accounts", &mut self.accounts),
             ("merges", &mut self.merges),
+            ("operations", &mut self.operations),
         ] {
             if before.ends_with(format!("/{kind}/").as_bytes()) {
                 let name = format!("{}/{kind}/{id}", self.business);

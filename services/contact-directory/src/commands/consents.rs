@@ -152,7 +152,7 @@ impl Directory {
     }
 }
 
-async fn say_each(
+pub(super) async fn say_each(
     tx: &mut Tx,
     session: &Session,
     keys: &BusinessKeys,

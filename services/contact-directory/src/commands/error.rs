@@ -8,8 +8,10 @@ use yinyom_identity::NotFound;
 use yinyom_kernel::{Code, EtagMismatch, Fault, InvalidInput, Text, Violation};
 use yinyom_privacy::InvalidPageToken;
 
+use super::bulk::OperationFault;
 use super::import::rehearsal::TooManyRehearsals;
 use super::lookups::TooManyLookups;
+use super::reach::TooManyStreams;
 use crate::domain::Refusal;
 use crate::store::StoreError;
 
@@ -34,6 +36,12 @@ pub enum Error {
     /// The caller asks for too many addresses.
     #[error(transparent)]
     Lookups(#[from] TooManyLookups),
+    /// Something is wrong with an operation.
+    #[error(transparent)]
+    Operation(#[from] OperationFault),
+    /// Too many streams.
+    #[error(transparent)]
+    Streams(#[from] TooManyStreams),
     /// Too many dry runs of imports.
     #[error(transparent)]
     Rehearsals(#[from] TooManyRehearsals),
@@ -91,6 +99,8 @@ impl Error {
             Self::PageToken(fault) => Some(fault),
             Self::Request(fault) => Some(fault),
             Self::Lookups(fault) => Some(fault),
+            Self::Operation(fault) => Some(fault),
+            Self::Streams(fault) => Some(fault),
             Self::Rehearsals(fault) => Some(fault),
             Self::Store(fault) => Some(fault),
             Self::ExternalIdTaken

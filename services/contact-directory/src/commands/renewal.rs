@@ -25,11 +25,12 @@ use prost::Message;
 use uuid::Uuid;
 use yinyom_consent::Channel;
 use yinyom_db::{Constraint, Db, DbError, Violated};
-use yinyom_kernel::{ContactId, PointId, Scope};
+use yinyom_kernel::{ContactId, OperationId, PointId, Scope};
 use yinyom_proto::manager::v1 as pb;
 
 use crate::store::contacts::narrow;
 use crate::store::keys::{self, seal_key};
+use crate::store::operations;
 use crate::store::renewal::{self, FreshPoint, Payload};
 use crate::store::{BusinessKeys, KeyRing, StoreError};
 
@@ -118,7 +119,8 @@ impl Renewal {
                 busy += u64::from(sealed > 0);
                 told(progress);
             }
-            let sealed = self.merged(scope, &keys).await?;
+            let sealed =
+                self.merged(scope, &keys).await? + self.operations(scope, &keys).await?;
             progress.sealed += sealed;
             let key = keys.current();
             if self.any_left(scope, key).await? {
@@ -155,6 +157,25 @@ impl Renewal {
                     renewal::put_merged(&mut tx, &subjects, key).await?;
                 }
                 tx.done(subjects.len() as u64)
+            })
+            .await
+    }
+
+    /// What operations say that go on.
+    async fn operations(&self, scope: Scope, keys: &Arc<BusinessKeys>) -> Result<u64, StoreError> {
+        let (keys, most) = (Arc::clone(keys), self.batch);
+        self.db
+            .write(scope, move |mut tx| async move {
+                let key = keys.current();
+                let mut stale = operations::sealed_before(&mut tx, key, most).await?;
+                for (id, sealed) in &mut stale {
+                    let id = OperationId::from(*id);
+                    *sealed = keys.seal_word(id, &keys.open_word(id, sealed)?);
+                }
+                if !stale.is_empty() {
+                    operations::put_sealed(&mut tx, &stale, key).await?;
+                }
+                tx.done(stale.len() as u64)
             })
             .await
     }

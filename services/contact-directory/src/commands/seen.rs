@@ -86,6 +86,15 @@ impl<T> Seen<T> {
     }
 }
 
+impl Seen<Vec<Contact>> {
+    /// The contacts that `keep` wants to keep, with what it leaves of them.
+    #[must_use]
+    pub(crate) fn keep(mut self, keep: impl FnMut(&mut Contact) -> bool) -> Self {
+        self.what.retain_mut(keep);
+        self
+    }
+}
+
 /// Something that shows contacts.
 pub(crate) trait Shows {
     fn contacts(&self) -> &[Contact];

@@ -53,6 +53,15 @@ impl Assignments {
         }
         wrong.finish(Some(Self(read)))
     }
+
+    /// As a client would say it, phone first.
+    pub fn inputs(&self) -> Vec<AssignmentInput> {
+        let given = self.0.iter().filter_map(|(channel, assigned)| {
+            let Assignment { state, expires_at } = (*assigned)?;
+            Some(AssignmentInput { channel: Some(channel), state: Some(state), expires_at })
+        });
+        given.collect()
+    }
 }
 
 /// Notes each expiry of `assignments` that is not in the future.

@@ -27,6 +27,24 @@ struct Row {
     has_address: bool,
 }
 
+/// The business's contacts after that one, or from the first one on, by id, that many at most.
+pub async fn after(
+    tx: &mut Tx,
+    contact: Option<ContactId>,
+    most: i64,
+) -> Result<Vec<ContactId>, DbError> {
+    let found = tx
+        .scoped(
+            "SELECT contact_id FROM contacts
+             WHERE business_id = $1 AND contact_id > $2 ORDER BY contact_id LIMIT $3",
+        )
+        .bind(contact.map_or(Uuid::nil(), ContactId::uuid))
+        .bind(most)
+        .scalars::<Uuid>()
+        .await?;
+    Ok(found.into_iter().map(ContactId::from).collect())
+}
+
 /// The channel of each of those contacts that the business has.
 pub async fn channels(
     tx: &mut Tx,

@@ -2,6 +2,7 @@
 
 use yinyom_consent::{Channel, ConsentState};
 use yinyom_db::Tx;
+use yinyom_kernel::ContactId;
 use yinyom_privacy::Address;
 
 use super::contacts::{ContactRow, SOURCE, with_points};
@@ -53,6 +54,18 @@ pub async fn page(
         id: row.contact_id,
     });
     Ok(Page { items: with_points(tx, keys, page.items).await?, next: page.next })
+}
+
+/// All contacts that `view` finds, in the order of their ids.
+pub async fn ids(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    wanted: &Wanted,
+    view: &View,
+    now: i64,
+) -> Result<Vec<ContactId>, StoreError> {
+    let found = listing(keys, wanted, *view, now).ids(tx).await?;
+    Ok(found.into_iter().map(ContactId::from).collect())
 }
 
 fn listing(keys: &BusinessKeys, wanted: &Wanted, view: View, now: i64) -> Listing {

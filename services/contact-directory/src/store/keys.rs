@@ -14,7 +14,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use yinyom_consent::Channel;
 use yinyom_db::{Db, DbError, Tx};
-use yinyom_kernel::{BusinessId, ContactId, PointId, Scope};
+use yinyom_kernel::{BusinessId, ContactId, OperationId, PointId, Scope};
 use yinyom_privacy::{
     Address, BlindIndexKey, DataKey, Email, MasterKeys, Phone, WrapError, context,
 };
@@ -355,6 +355,17 @@ impl BusinessKeys {
         Ok(key.unwrap(wrapped, &self.subject_context(contact))?)
     }
 
+    /// Seals what an operation says that may identify somebody.
+    pub fn seal_word(&self, operation: OperationId, plain: &[u8]) -> Vec<u8> {
+        self.numbered(self.current.1.seal(&self.word_context(operation), plain))
+    }
+
+    /// Opens what [`Self::seal_word`] sealed.
+    pub fn open_word(&self, operation: OperationId, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (key, sealed) = self.opening(sealed)?;
+        Ok(key.open(&self.word_context(operation), sealed)?.to_vec())
+    }
+
     /// The number of the key that seals.
     pub const fn current(&self) -> i32 {
         self.current.0
@@ -385,6 +396,10 @@ impl BusinessKeys {
         let ids: [Uuid; 3] = [self.business.uuid(), contact.uuid(), point.uuid()];
         let [business, contact, point] = ids.each_ref().map(|id| &id.as_bytes()[..]);
         context(&[b"contact point", business, contact, point, &channel.code().to_be_bytes()])
+    }
+
+    fn word_context(&self, operation: OperationId) -> Vec<u8> {
+        context(&[b"operation", self.business.uuid().as_bytes(), operation.uuid().as_bytes()])
     }
 
     fn subject_context(&self, contact: ContactId) -> Vec<u8> {

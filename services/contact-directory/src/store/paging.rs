@@ -107,6 +107,17 @@ impl Listing {
         query.fetch_all().await
     }
 
+    /// The ids of all of them, in their order.
+    pub async fn ids(self, tx: &mut Tx) -> Result<Vec<Uuid>, DbError> {
+        let Source { from, business, id, .. } = self.source;
+        let sql = format!(
+            "SELECT {id} FROM {from} WHERE {business} = $1{} ORDER BY {id}",
+            self.conditions
+        );
+        let query = self.values.into_iter().fold(tx.scoped(AssertSqlSafe(sql)), bind);
+        query.plan_for_values().scalars().await
+    }
+
     fn key(&self, order: Order) -> &'static str {
         match order.key {
             OrderKey::Name => self.source.name,

@@ -168,6 +168,14 @@ pub async fn any_left(tx: &mut Tx, key: i32) -> Result<bool, DbError> {
     if merged.is_some() {
         return Ok(true);
     }
+    let operation = tx
+        .scoped("SELECT 1 FROM operations WHERE business_id = $1 AND seal_key <> $2 LIMIT 1")
+        .bind(key)
+        .fetch_optional::<(i32,)>()
+        .await?;
+    if operation.is_some() {
+        return Ok(true);
+    }
     let point = tx
         .scoped(
             "SELECT 1 FROM contact_points

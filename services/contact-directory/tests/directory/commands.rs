@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batch;
+mod bulk;
 mod contacts;
 mod counts;
 mod deletion;
@@ -15,6 +16,7 @@ mod nothing;
 mod outbox;
 mod points;
 mod race;
+mod reach;
 mod renewal;
 mod replay;
 mod say;

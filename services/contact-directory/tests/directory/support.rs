@@ -170,6 +170,12 @@ impl House {
         self.clock.advance(LEASE);
     }
 
+    /// Settings is heard of again, some time later.
+    pub async fn speak(&self, later: Duration) {
+        self.settings.silent.store(false, Ordering::SeqCst);
+        self.pass(later).await;
+    }
+
     /// The right to look into the store.
     pub fn scope(&self) -> Scope {
         self.owner.scope(self.business).unwrap()

@@ -9,6 +9,7 @@ use yinyom_proto::types::v1 as types;
 
 use super::{contacts, read, refusal};
 use crate::commands::Written;
+use crate::commands::bulk::Said;
 use crate::commands::consents::{Row, Saying, Word};
 use crate::domain::Contact;
 use crate::domain::check::Check;
@@ -77,6 +78,25 @@ pub fn saying(
         Some((business, Saying { contact, place, word, evidence, etag, untimely }))
     })();
     wrong.finish(saying)
+}
+
+/// Reads what is said of many contacts of `business`, and what is wrong with it by the clock alone.
+pub fn said(
+    business: Option<BusinessId>,
+    given: &pb::BulkSetContactConsentsRequest,
+    now: Timestamp,
+) -> Result<(Said, Option<InvalidInput>), InvalidInput> {
+    let mut wrong = Violations::new();
+    let place = place(&mut wrong, business, given.surface, &given.lead, &given.account);
+    let mut too_late = Violations::new();
+    let assignments = assignments(&mut wrong, &mut too_late, &given.assignments, now);
+    let evidence = evidence(&mut wrong, &mut too_late, given.evidence.as_ref(), now);
+    let untimely = untimely(&mut wrong, too_late);
+    let said = (|| {
+        let (place, assignments, evidence) = (place?, assignments?, evidence?);
+        Some((Said { place, assignments, evidence }, untimely))
+    })();
+    wrong.finish(said)
 }
 
 /// Reads a refusal, and of whose contact.
