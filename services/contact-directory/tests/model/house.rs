@@ -25,7 +25,7 @@ use yinyom_testkit::tokens::Tokens;
 
 use crate::steps::LEASE_SECONDS;
 
-const CALLERS: &str = r#"{"services": [
+const CALLERS: &str = r#"{"operators": ["vendor"], "services": [
     {"name": "scoped", "businesses": "*", "rpcs": ["*"], "scopes": ["addresses.read"]},
     {"name": "unscoped", "businesses": "*", "rpcs": ["*"], "scopes": []}
 ]}"#;
@@ -36,6 +36,8 @@ pub struct House {
     pub clock: Arc<ManualClock>,
     pub tokens: Tokens,
     pub channel: Channel,
+    #[allow(dead_code, reason = "the table records expiries")]
+    pub directory: Directory,
     settings: Arc<Settings>,
     policies: Policies,
     _server: TestServer,
@@ -55,14 +57,14 @@ impl House {
         let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer)
             .with_lookup_rate(LookupRate::UNLIMITED);
         let tokens = Tokens::new(clock.clone());
-        let api = Arc::new(Api::new(directory));
+        let api = Arc::new(Api::new(directory.clone()));
         // A machine that has something else to do is no disagreement.
         let patient =
             ServerConfig { unary_timeout: Duration::from_mins(10), ..ServerConfig::unhurried() };
         let stack = app::serve(api, patient, tokens.authenticator(CALLERS));
         let server = servers::serve(stack).await;
         let channel = server.channel();
-        Self { db, clock, tokens, channel, settings, policies, _server: server }
+        Self { db, clock, tokens, channel, directory, settings, policies, _server: server }
     }
 
     /// Settings says so, and the directory has heard it.
