@@ -47,7 +47,8 @@ const NAMED: usize = 1_000;
 pub struct OperationRetention {
     /// Days that an operation which has ended is kept, with what became of each contact
     #[arg(
-        long = "operation-days",
+        id = "operation_days",
+        long,
         env = "YINYOM_OPERATION_DAYS",
         default_value = "30",
         value_name = "DAYS",

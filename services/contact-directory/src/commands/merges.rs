@@ -47,7 +47,8 @@ const BUSINESSES: i64 = 500;
 pub struct MergeRetention {
     /// Days in which a merge of two contacts can be undone; what that needs is kept as long, and no longer
     #[arg(
-        long = "merge-undo-days",
+        id = "merge_undo_days",
+        long,
         env = "YINYOM_MERGE_UNDO_DAYS",
         default_value = "30",
         value_name = "DAYS",
