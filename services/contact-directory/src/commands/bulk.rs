@@ -48,7 +48,7 @@ pub struct OperationRetention {
     /// Days that an operation which has ended is kept, with what became of each contact
     #[arg(
         id = "operation_days",
-        long,
+        long = "operation-days",
         env = "YINYOM_OPERATION_DAYS",
         default_value = "30",
         value_name = "DAYS",

@@ -48,7 +48,7 @@ pub struct MergeRetention {
     /// Days in which a merge of two contacts can be undone; what that needs is kept as long, and no longer
     #[arg(
         id = "merge_undo_days",
-        long,
+        long = "merge-undo-days",
         env = "YINYOM_MERGE_UNDO_DAYS",
         default_value = "30",
         value_name = "DAYS",
