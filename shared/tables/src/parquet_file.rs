@@ -12,9 +12,9 @@ use parquet::schema::types::Type;
 use crate::table::{Cell, Column, Kind, Row, Table, utc};
 
 /// A group is full with so many rows,
-const GROUP_ROWS: usize = 8_000;
+const GROUP_ROWS: usize = 4_000;
 /// or once they weigh so many bytes.
-const GROUP_BYTES: usize = 4 * 1024 * 1024;
+const GROUP_BYTES: usize = 2 * 1024 * 1024;
 
 pub(crate) struct ParquetFile {
     file: SerializedFileWriter<Vec<u8>>,

@@ -117,7 +117,8 @@ pub async fn clone_business(house: &House, business: BusinessId, copies: usize) 
              SELECT batch.copy, {columns} FROM {{rows}} CROSS JOIN {table}
              WHERE {table}.business_id = $1 ON CONFLICT DO NOTHING"
         );
-        for some in ids.chunks(10) {
+        // A statement has its time: not more at once than it can write on a busy machine.
+        for some in ids.chunks(2) {
             let (sql, some) = (AssertSqlSafe(sql.clone()), some.to_vec());
             let written = db.write_unscoped(move |mut tx| async move {
                 let rows = Rows::new().uuids("copy", some);
