@@ -159,6 +159,12 @@ mutate: rust ## Mutated requests at running servers: make mutate REQUESTS=100000
 fuzz: rust ## Each parser of what strangers write under libFuzzer: make fuzz SECONDS=60 TARGETS="phone token".
 	deploy/fuzz $(or $(SECONDS),60) $(TARGETS)
 
+# A plain test does the same to 2,000.
+.PHONY: bulk
+bulk: rust ## A bulk change of a whole directory, killed again and again on its way: make bulk CONTACTS=100000.
+	YINYOM_BULK_CONTACTS=$(or $(CONTACTS),100000) \
+	  cargo test --locked --workspace --test yinyom -- --nocapture a_bulk_change_that_is_killed
+
 .PHONY: tamper
 tamper: rust ## Crimes at the ledger's table, each to be found and named: make tamper CASES=10000 SEED=1.
 	cargo run --locked -p yinyom-tests --bin tamper -- $(or $(CASES),10000) $(SEED)

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bulk;
 mod export;
 mod import;
 mod keys;

@@ -49,6 +49,13 @@ impl Yinyom {
         stopping.await.unwrap()
     }
 
+    /// Ends it in the middle of whatever it does.
+    #[allow(dead_code, reason = "the attacks have no need of it")]
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     /// The number of its process.
     #[allow(dead_code, reason = "the attacks weigh it")]
     pub fn id(&self) -> u32 {

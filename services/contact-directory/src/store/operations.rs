@@ -320,13 +320,14 @@ pub async fn put_sealed(
     .map(drop)
 }
 
-/// Gives back all operations of the business that are `holder`'s.
-pub async fn let_go(tx: &mut Tx, holder: Uuid) -> Result<(), DbError> {
+/// Gives back all operations of the business that are `holder`'s, or anybody's.
+pub async fn let_go(tx: &mut Tx, holder: Option<Uuid>) -> Result<(), DbError> {
     tx.scoped(
         "UPDATE operations SET claimed_by = NULL, claimed_until = 0
-         WHERE business_id = $1 AND state = 1 AND claimed_by = $2",
+         WHERE business_id = $1 AND state = 1 AND ($2 OR claimed_by = $3)",
     )
-    .bind(holder)
+    .bind(holder.is_none())
+    .bind(holder.unwrap_or_default())
     .execute()
     .await
     .map(drop)

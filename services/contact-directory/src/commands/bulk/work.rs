@@ -78,6 +78,10 @@ impl Work {
 
     /// Goes on until `stop`. What fails is tried again.
     pub async fn run(self, stop: CancellationToken) {
+        if !self.directory.db.is_postgres() {
+            // There is one replica: whoever had a claim here is gone.
+            let _ = self.let_go(None).await;
+        }
         let mut more = false;
         loop {
             let look = Box::pin(async {
@@ -100,7 +104,7 @@ impl Work {
             }
         }
         // So that no other replica has to wait for the end of a claim.
-        let _ = self.let_go().await;
+        let _ = self.let_go(Some(self.holder)).await;
     }
 
     /// Deals with some blocks of each business that has any; whether there are more that nobody else is at.
@@ -178,15 +182,15 @@ impl Work {
         write.await
     }
 
-    /// Gives all claims back.
-    async fn let_go(&self) -> Result<(), Error> {
-        let claim = Claim { until: 0, ..self.claim(Duration::ZERO) };
+    /// Gives all claims back, or all of one replica.
+    async fn let_go(&self, holder: Option<Uuid>) -> Result<(), Error> {
+        let now = self.directory.now().as_microsecond();
         let mut tx = self.directory.db.read_unscoped().await?;
-        let due = operations::businesses(&mut tx, claim.now, BUSINESSES).await?;
+        let due = operations::businesses(&mut tx, now, BUSINESSES).await?;
         drop(tx);
         for business in due {
             let write = self.directory.db.write(about(business), move |mut tx| async move {
-                operations::let_go(&mut tx, claim.holder).await?;
+                operations::let_go(&mut tx, holder).await?;
                 tx.done::<_, Error>(())
             });
             write.await?;
