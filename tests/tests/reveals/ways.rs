@@ -18,6 +18,9 @@ struct Shelf {
     refused: String,
     granted: String,
     mixed: String,
+    /// Somebody without an address, and that somebody was merged into the refused one.
+    spare: String,
+    merge: String,
 }
 
 impl Shelf {
@@ -59,7 +62,16 @@ impl Shelf {
             ..Default::default()
         };
         owner.accounts.add_account_contacts(link).await.unwrap();
-        Self { lead, account, refused, granted, mixed }
+        let spare = world.business.contact(&[], &[]).await.name;
+        let merge = dir::MergeContactsRequest {
+            parent: world.business.name.clone(),
+            survivor: refused.clone(),
+            absorbed: world.business.contact(&[], &[]).await.name,
+            ..Default::default()
+        };
+        let merge = owner.merges.merge_contacts(merge).await.unwrap().into_inner();
+        let merge = merge.merge.unwrap().name;
+        Self { lead, account, refused, granted, mixed, spare, merge }
     }
 
     /// Every way out: the method, a request, and what of whom it shows by privilege. Who creates a contact learns its
@@ -143,6 +155,23 @@ impl Shelf {
             ),
             ("ContactService/CreateContact", creation.encode_to_vec(), new()),
             ("ContactService/CreateContact", creation.encode_to_vec(), new()),
+            (
+                "MergeService/UndoMerge",
+                dir::UndoMergeRequest { name: self.merge.clone(), ..Default::default() }
+                    .encode_to_vec(),
+                vec![refused()],
+            ),
+            (
+                "MergeService/MergeContacts",
+                dir::MergeContactsRequest {
+                    parent: world.business.name.clone(),
+                    survivor: self.refused.clone(),
+                    absorbed: self.spare.clone(),
+                    ..Default::default()
+                }
+                .encode_to_vec(),
+                vec![refused()],
+            ),
         ]
     }
 }
@@ -217,8 +246,8 @@ pub async fn what_is_shown_without_privilege_is_not_recorded(world: World) {
             let method = format!("/yinyom.directory.v1.{method}");
             let id = Uuid::now_v7().to_string();
             let answer = call(&world.house, &who.bearer, &method, request, &id).await;
-            // What rests on the equality of hidden addresses is not for them at all.
-            if method.contains("SharedAddressService") {
+            // What rests on the equality of hidden addresses is not for them at all, nor is merging what they do not see.
+            if ["SharedAddressService", "MergeService"].iter().any(|of| method.contains(of)) {
                 assert_eq!(answer.unwrap_err().code(), tonic::Code::PermissionDenied, "{method}");
                 continue;
             }

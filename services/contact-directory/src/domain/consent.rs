@@ -1,6 +1,6 @@
 //! What one channel of a contact consents to, as it is stored and as it counts.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use yinyom_consent::{ByChannel, Cause, Channel, ChannelChange, ConsentState};
 
 /// The consent of one channel, as stored. What counts is [`state_at`](Self::state_at).
@@ -57,7 +57,10 @@ impl Consent {
     ) -> Self {
         let expires_at = expires_at.filter(|_| state == ConsentState::Granted);
         let refused_before = self.ever_refused() || state == ConsentState::Denied;
-        Self { state, expires_at, updated_at: now, refused_before }
+        // Saying it again is told by the time, for the undo of a merge (migration 0012): clocks of two replicas may agree.
+        let again = now.saturating_add(SignedDuration::from_micros(1)).unwrap_or(now);
+        let updated_at = if now == self.updated_at { again } else { now };
+        Self { state, expires_at, updated_at, refused_before }
     }
 }
 

@@ -11,6 +11,7 @@ mod expiries;
 mod leads;
 mod lookups;
 mod merged_erasure;
+mod merged_property;
 mod merges;
 mod nothing;
 mod outbox;
