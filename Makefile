@@ -128,6 +128,11 @@ ledger-sizes: rust ## What it costs to ask a ledger that has grown: make ledger-
 	cargo build --locked --release -p yinyom-tests --bin ledger-sizes
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/ledger-sizes $(or $(BUSINESSES),1000) $(or $(LARGE),1000000)
 
+.PHONY: directory-sizes
+directory-sizes: rust ## What it costs to ask a directory that has grown: make directory-sizes CONTACTS=1000000.
+	cargo build --locked --release -p yinyom-tests --bin directory-sizes
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/directory-sizes $(or $(CONTACTS),1000000)
+
 .PHONY: export-memory
 export-memory: rust ## What an export takes, of each format, and that it stays below 150 MiB: make export-memory ROWS=1000000.
 	cargo build --locked --release -p yinyom-tests --bin export-memory
