@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -20,7 +21,7 @@ pub struct Collector(Arc<Mutex<Kept>>);
 #[derive(Default)]
 struct Kept {
     bytes: Vec<u8>,
-    spans: Vec<String>,
+    spans: Vec<Span>,
 }
 
 impl Collector {
@@ -35,8 +36,8 @@ impl Collector {
         endpoint
     }
 
-    /// All that came, and the names of the spans in it.
-    pub fn exported(&self) -> (Vec<u8>, Vec<String>) {
+    /// All that came, and the spans in it.
+    pub fn exported(&self) -> (Vec<u8>, Vec<Span>) {
         let kept = self.0.lock().unwrap();
         (kept.bytes.clone(), kept.spans.clone())
     }
@@ -51,8 +52,7 @@ impl TraceService for Collector {
         let request = request.into_inner();
         let mut kept = self.0.lock().unwrap();
         let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
-        let spans = scopes.flat_map(|scope| &scope.spans).map(|span| span.name.clone());
-        kept.spans.extend(spans);
+        kept.spans.extend(scopes.flat_map(|scope| &scope.spans).cloned());
         kept.bytes.extend(request.encode_to_vec());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }

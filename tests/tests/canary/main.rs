@@ -1,8 +1,6 @@
 //! A phone number and an e-mail address go through every method, well and badly, with the log at its most talkative.
-//! Then they are looked for, in every spelling, in what is logged, traced and answered in errors, and in the bytes of
-//! the databases: files, journals, dumps. Another one is planted in each of these, to see that it would be found.
-//!
-//! There are no metrics yet.
+//! Then they are looked for, in every spelling, in what is logged, traced, measured and answered in errors, and in the
+//! bytes of the databases: files, journals, dumps. Another one is planted in each of these, to see that it would be found.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::large_futures)]
 
@@ -18,6 +16,7 @@ use std::path::Path;
 use calls::Heard;
 use collector::Collector;
 use needles::Canary;
+use opentelemetry::{KeyValue, global};
 use yinyom_db::DbConfig;
 use yinyom_telemetry::TelemetryConfig;
 use yinyom_tests::{House, OwnPostgres, Plan};
@@ -45,15 +44,29 @@ async fn an_address_is_nowhere_but_where_it_belongs() {
     let mut heard = Heard::default();
     let mut places = on_sqlite(dir.path(), &mut heard).await;
     places.extend(on_postgres(&mut heard).await);
+    let metrics = yinyom_telemetry::scrape().unwrap();
     telemetry.shutdown().await;
     rustix::stdio::dup2_stderr(before).unwrap();
 
-    let (spans, names) = collector.exported();
-    assert!(names.iter().filter(|name| *name == "rpc").count() > 1_000, "spans were exported");
+    let (spans, each) = collector.exported();
+    let calls = each.iter().filter(|span| span.name == "rpc").count();
+    assert!(calls > 1_000, "spans were exported");
     let log = fs::read(log).unwrap();
     let lines = String::from_utf8_lossy(&log);
     assert!(lines.contains("TRACE") && lines.contains("ContactService/CreateContact"));
-    places.extend([("log".to_owned(), log), ("spans".to_owned(), spans)]);
+    let told = String::from_utf8_lossy(&metrics);
+    for name in [
+        "GetContact\"",
+        "yinyom_values_masked_total",
+        "yinyom_ledger_lag_seconds",
+    ] {
+        assert!(told.contains(name), "{name} is not measured:\n{told}");
+    }
+    places.extend([
+        ("log".to_owned(), log),
+        ("spans".to_owned(), spans),
+        ("metrics".to_owned(), metrics),
+    ]);
     for (place, bytes) in &places {
         let planted = Canary::PLANTED.found_in(bytes);
         assert!(!planted.is_empty(), "{place}: the search is blind, in {} bytes", bytes.len());
@@ -74,7 +87,7 @@ async fn an_address_is_nowhere_but_where_it_belongs() {
     }
     assert!(hits.is_empty(), "{hits:?}");
     let bytes: usize = places.iter().map(|(_, bytes)| bytes.len()).sum();
-    println!("{} places, {bytes} bytes, {} spans: 0 hits", places.len(), names.len());
+    println!("{} places, {bytes} bytes, {} spans: 0 hits", places.len(), each.len());
 }
 
 /// What fails here must be read by somebody.
@@ -91,6 +104,8 @@ fn plant_in_telemetry() {
     let _span = tracing::info_span!("planted", phone, email).entered();
     // As one of our own crates would say it: others are never heard below INFO.
     tracing::trace!(target: "yinyom_canary", phone, email, "planted");
+    let labels = [KeyValue::new("phone", phone), KeyValue::new("email", email)];
+    global::meter("canary").u64_counter("planted").build().add(1, &labels);
 }
 
 fn planted() -> [String; 2] {
