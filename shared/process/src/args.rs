@@ -141,7 +141,7 @@ impl TokenArgs {
 /// How a service calls settings, and who it is when it calls anybody.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PeerArgs {
-    /// Where consent-settings serves: `https://host:port`; `http://…` on loopback
+    /// Where consent-settings serves: `https://host:port`, or `https://one:port,two:port`; `http://…` on loopback
     #[arg(long, env = "YINYOM_SETTINGS_ENDPOINT")]
     pub settings_endpoint: String,
 

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use yinyom_identity::TokenSource;
-use yinyom_rpc::{ClientConfig, Connection, Incoming};
+use yinyom_rpc::{ClientConfig, Connection, Incoming, Places};
 use yinyom_tls::{
     ClientAuthentication, ClientTls, HandshakeLimits, Identity, Protocol, ServerTls, TlsError,
     Trust,
@@ -237,16 +237,13 @@ impl Transport {
 
     /// TLS for that endpoint, or none where plain text will do.
     fn tls_to(&self, endpoint: &str) -> Result<Option<&ClientTls>, ConfigError> {
-        let uri: http::Uri = match endpoint.parse() {
-            Ok(uri) => uri,
-            // Whoever makes the connection says what is wrong with it.
-            Err(_) => return Ok(None),
-        };
-        if uri.scheme_str() == Some("https") {
+        // Whoever makes the connection says what is wrong with it.
+        let Ok(places) = Places::parse(endpoint, &["http", "https"]) else { return Ok(None) };
+        if places.origin.scheme_str() == Some("https") {
             let tls = self.client.as_ref();
             return tls.map(Some).ok_or_else(|| ConfigError::TrustsNobody(endpoint.to_owned()));
         }
-        if !uri.host().is_none_or(is_loopback_name) {
+        if !places.hosts.iter().all(|(host, _)| is_loopback_name(host)) {
             if !self.insecure {
                 return Err(ConfigError::PlaintextCall(endpoint.to_owned()));
             }

@@ -1,11 +1,13 @@
 //! Calls another service: with our own token, the served call's request id, and never for longer
 //! than the served call has left. A service that has a name is called by its replicas, as they are behind that name now.
 
+mod places;
 mod replicas;
 mod route;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,13 +30,14 @@ use yinyom_telemetry::{TRACE_PARENT, trace_parent};
 
 use crate::current::current;
 use crate::{EdgeFault, REQUEST_ID, request_id, status};
+pub use places::Places;
 use replicas::{Lookup, Replicas};
 use route::{Many, Route};
 
 /// How to reach another service.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// `http://host:port`.
+    /// `http://host:port`, or several hosts: `http://one:port,two:port`.
     pub endpoint: String,
     /// How long a call may take, if the served call does not end before.
     pub timeout: Duration,
@@ -91,15 +94,8 @@ where
     C::Error: Send,
     BoxError: From<C::Error>,
 {
-    let (to, origin) = endpoint(config, &["http", "https"])?;
-    let (Some(host), Some(port)) = (origin.host(), port(&origin)) else {
-        return Err(ConnectError(config.endpoint.clone()));
-    };
-    let name = (host.trim_matches(['[', ']']).to_owned(), port);
-    let lookup: Lookup = Box::new(move || {
-        let name = name.clone();
-        Box::pin(async move { Ok(lookup_host(name).await?.collect()) })
-    });
+    let (to, Places { origin, hosts }) = endpoint(config, &["http", "https"])?;
+    let lookup: Lookup = Box::new(move || Box::pin(look_up(hosts.clone())));
     let dial = Box::new(move |address| {
         to.clone().origin(origin.clone()).connect_with_connector_lazy(connector(At(address)))
     });
@@ -158,38 +154,38 @@ where
     C::Error: Send,
     BoxError: From<C::Error>,
 {
-    let (endpoint, origin) = endpoint(config, &["http", "https"])?;
+    let (endpoint, Places { origin, .. }) = endpoint(config, &["http", "https"])?;
     // Calls name the endpoint as it is; tonic must not know of it, or it would do TLS of its own.
     Ok(endpoint.origin(origin).connect_with_connector_lazy(connector))
 }
 
-/// Where to connect, and the endpoint's own name.
-fn endpoint(config: &ClientConfig, schemes: &[&str]) -> Result<(Endpoint, Uri), ConnectError> {
-    let wrong = || ConnectError(config.endpoint.clone());
-    let origin: Uri = config.endpoint.parse().map_err(|_| wrong())?;
-    // `7071` would pass as a host, and `https` without TLS would fail at each call.
-    let (Some(scheme), Some(host)) = (origin.scheme_str(), origin.authority()) else {
-        return Err(wrong());
-    };
-    if !schemes.contains(&scheme) {
-        return Err(wrong());
-    }
+/// How to connect to one place, and where all of them are.
+fn endpoint(config: &ClientConfig, schemes: &[&str]) -> Result<(Endpoint, Places), ConnectError> {
+    let places = Places::parse(&config.endpoint, schemes)?;
+    let host = places.origin.authority().map_or("", |authority| authority.as_str());
     let endpoint = Endpoint::from_shared(format!("http://{host}"))
-        .map_err(|_| wrong())?
+        .map_err(|_| ConnectError(config.endpoint.clone()))?
         .connect_timeout(config.connect_timeout)
         .http2_keep_alive_interval(config.keepalive_interval)
         .keep_alive_timeout(config.keepalive_timeout)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    Ok((endpoint, origin))
+    Ok((endpoint, places))
 }
 
-fn port(origin: &Uri) -> Option<u16> {
-    origin.port_u16().or_else(|| match origin.scheme_str()? {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    })
+/// Asks for all of the names. One that cannot be asked for is as if it had no replica, unless that is all there are.
+async fn look_up(hosts: Vec<(String, u16)>) -> io::Result<Vec<SocketAddr>> {
+    let (mut found, mut failed) = (Vec::new(), None);
+    for host in hosts {
+        match lookup_host(host).await {
+            Ok(addresses) => found.extend(addresses),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 /// What a generated client is made of: `ContactServiceClient::new(connection)`. Cheap to clone;

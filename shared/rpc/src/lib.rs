@@ -41,8 +41,8 @@ mod status;
 
 pub use call::Call;
 pub use client::{
-    At, ClientConfig, ConnectError, Connection, channel, channel_with, connect, connect_to_each,
-    connect_with,
+    At, ClientConfig, ConnectError, Connection, Places, channel, channel_with, connect,
+    connect_to_each, connect_with,
 };
 pub use config::{CallLimits, MAX_MESSAGE_BYTES, Rate, ServerConfig};
 pub use edge_fault::EdgeFault;
