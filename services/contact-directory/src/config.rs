@@ -29,7 +29,7 @@ pub struct Config {
     #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7072")]
     pub listen: SocketAddr,
 
-    /// Where consent-manager serves: `https://host:port`; `http://…` on loopback
+    /// Where consent-manager serves: `https://host:port`, or `https://one:port,two:port`; `http://…` on loopback
     #[arg(long, env = "YINYOM_MANAGER_ENDPOINT")]
     pub manager_endpoint: String,
 
