@@ -13,10 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use minicbor::bytes::ByteArray;
 use uuid::Uuid;
-use yinyom_consent::{Channel, SurfaceParent};
+use yinyom_consent::{ByChannel, Cause, Channel, SurfaceParent};
 use yinyom_db::{Db, DbError, Tx};
 use yinyom_identity::NotFound;
-use yinyom_kernel::{BusinessId, ContactId, MergeId, Scope};
+use yinyom_kernel::{BusinessId, ContactId, MergeId, PointId, Scope};
 use yinyom_outbox::enqueue;
 
 use super::contacts::{change_of, keep_fingerprint, receipt, settle};
@@ -26,7 +26,7 @@ use super::{Change, Directory, Error, Session, record};
 use crate::domain::contact::{ContactName, ExternalId};
 use crate::domain::merge::{Side, merge};
 use crate::domain::order::{Cursor, CursorKey, Page};
-use crate::domain::points::MAX_POINTS;
+use crate::domain::points::{MAX_POINTS, Point, channel_of};
 use crate::domain::{Contact, Outcome};
 use crate::store::aliases::{self, Alias};
 use crate::store::merges::{self, Merge};
@@ -209,11 +209,8 @@ async fn absorb(
     let with = |contact: &Contact| Some(SurfaceParent::Contact(contact.id));
     let of_survivor = Change { parent: with(&absorbed), ..change.clone() };
     events.push(record(&of_survivor, &mut survivor, merged.survivor)?);
-    let gone = Outcome {
-        cause: yinyom_consent::Cause::Merged,
-        consents: absorbed.consents,
-        changes: merged.absorbed,
-    };
+    let gone =
+        Outcome { cause: Cause::Merged, consents: absorbed.consents, changes: merged.absorbed };
     let of_absorbed = Change { parent: with(&survivor), ..change.clone() };
     events.push(record(&of_absorbed, &mut absorbed, gone)?);
 
@@ -239,7 +236,7 @@ async fn absorb(
         at: now,
         undo_until,
         survivor_seq: survivor.consent_seq,
-        since: yinyom_consent::ByChannel::default(),
+        since: ByChannel::default(),
         sealed: Some(sealed),
     };
     merges::insert(tx, &merge).await?;
@@ -261,28 +258,23 @@ async fn both(tx: &mut Tx, keys: &BusinessKeys, pair: &Pair) -> Result<(Contact,
     Ok(survivor.zip(absorbed).ok_or(NotFound)?)
 }
 
-type Points = Vec<crate::domain::points::Point>;
+/// The absorbed contact's points, each with the survivor's of the same address.
+type Beside = Vec<(Point, Option<PointId>)>;
 
-/// The absorbed contact's points, each with the survivor's of the same address; and those that the survivor does not have.
-fn together(
-    survivor: &Contact,
-    absorbed: &Contact,
-) -> Result<(Vec<(crate::domain::points::Point, Option<yinyom_kernel::PointId>)>, Points), Error> {
-    let beside = |of: &crate::domain::points::Point| {
+/// Those, and the ones that the survivor does not have.
+fn together(survivor: &Contact, absorbed: &Contact) -> Result<(Beside, Vec<Point>), Error> {
+    let beside = |of: &Point| {
         survivor.points.iter().find(|point| point.address == of.address).map(|point| point.id)
     };
-    let points: Vec<_> =
+    let points: Beside =
         absorbed.points.iter().map(|point| (point.clone(), beside(point))).collect();
-    let moved: Points = (points.iter())
+    let moved: Vec<_> = (points.iter())
         .filter(|(_, beside)| beside.is_none())
         .map(|(point, _)| point.clone())
         .collect();
     for channel in Channel::ALL {
-        let of = |points: &[crate::domain::points::Point]| {
-            let of = |point: &&crate::domain::points::Point| {
-                crate::domain::points::channel_of(&point.address) == *channel
-            };
-            points.iter().filter(of).count()
+        let of = |points: &[Point]| {
+            points.iter().filter(|point| channel_of(&point.address) == *channel).count()
         };
         if of(&moved) > 0 && of(&survivor.points) + of(&moved) > MAX_POINTS {
             return Err(Error::TooManyPoints);

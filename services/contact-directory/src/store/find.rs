@@ -7,7 +7,7 @@ use yinyom_privacy::Address;
 
 use super::contacts::{ContactRow, SOURCE, with_points};
 use super::paging::{Bound, Listing};
-use super::{BusinessKeys, StoreError};
+use super::{BusinessKeys, StoreError, aliases};
 use crate::domain::order::{Cursor, CursorKey, Order, OrderKey, Page};
 use crate::domain::points::channel_of;
 use crate::domain::{Contact, View};
@@ -19,6 +19,7 @@ pub struct Wanted {
     pub name_prefix: Option<String>,
     /// Whole addresses.
     pub addresses: Vec<Address>,
+    /// The contact's own, or that of one that was merged into it.
     pub external_id: Option<String>,
     pub state: Option<ConsentState>,
     pub channel: Option<Channel>,
@@ -43,7 +44,8 @@ pub async fn page(
     At { order, cursor, rows, now }: At<'_>,
 ) -> Result<Page<Contact>, StoreError> {
     let fetch = i64::try_from(rows).unwrap_or(i64::MAX - 1) + 1;
-    let listing = listing(keys, wanted, *view, now);
+    let merged = merged(tx, keys, wanted).await?;
+    let listing = listing(keys, wanted, merged, (*view, now));
     let found: Vec<ContactRow> = listing.fetch(tx, order, cursor, fetch).await?;
     let page = Page::cut(found, rows, |row| Cursor {
         key: match order.key {
@@ -64,17 +66,39 @@ pub async fn ids(
     view: &View,
     now: i64,
 ) -> Result<Vec<ContactId>, StoreError> {
-    let found = listing(keys, wanted, *view, now).ids(tx).await?;
+    let merged = merged(tx, keys, wanted).await?;
+    let found = listing(keys, wanted, merged, (*view, now)).ids(tx).await?;
     Ok(found.into_iter().map(ContactId::from).collect())
 }
 
-fn listing(keys: &BusinessKeys, wanted: &Wanted, view: View, now: i64) -> Listing {
+/// Whom the wanted external id was merged into.
+async fn merged(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    wanted: &Wanted,
+) -> Result<Option<ContactId>, StoreError> {
+    let ids = wanted.external_id.as_slice();
+    Ok(aliases::by_external_id(tx, keys, ids).await?.pop().map(|(_, contact)| contact))
+}
+
+fn listing(
+    keys: &BusinessKeys,
+    wanted: &Wanted,
+    merged: Option<ContactId>,
+    (view, now): (View, i64),
+) -> Listing {
     let mut listing = Listing::of(SOURCE);
     if let Some(prefix) = &wanted.name_prefix {
         listing = listing.starting_with(&["c.sort_name", "c.sort_last_name"], prefix);
     }
-    if let Some(id) = &wanted.external_id {
-        listing = listing.and("c.external_id = ?", [Bound::Text(id.clone())]);
+    match (&wanted.external_id, merged) {
+        (None, _) => {}
+        (Some(_), Some(contact)) => {
+            listing = listing.and("c.contact_id = ?", [Bound::Id(contact.uuid())]);
+        }
+        (Some(id), None) => {
+            listing = listing.and("c.external_id = ?", [Bound::Text(id.clone())]);
+        }
     }
     for address in &wanted.addresses {
         let channel = channel_of(address);

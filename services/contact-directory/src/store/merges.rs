@@ -38,6 +38,7 @@ pub struct Sealed {
     pub subject_key: Vec<u8>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "as the table has them")]
 #[derive(sqlx::FromRow)]
 struct MergeRow {
     merge_id: Uuid,
@@ -208,6 +209,16 @@ pub async fn pass_on(
     .execute()
     .await?;
     Ok(())
+}
+
+/// Like [`pass_on`], of a refusal that is no change and that the trigger does not see.
+pub async fn refuse(
+    tx: &mut Tx,
+    survivor: ContactId,
+    refused: ByChannel<bool>,
+) -> Result<(), DbError> {
+    let since = refused.map(|_, refused| Since { refused, asked_anew: false });
+    pass_on(tx, survivor, &since).await
 }
 
 /// All that were merged into this one, and into these, by id.

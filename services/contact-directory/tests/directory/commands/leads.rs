@@ -23,6 +23,7 @@ both_databases!(MIGRATIONS =>
     contacts_are_linked_all_or_none,
     nobody_reaches_another_businesss_lead,
     converting_keeps_every_consent,
+    linking_and_unlinking_keep_every_consent,
     a_lead_is_converted_once,
     converting_into_nothing_does_nothing,
     an_account_that_gains_contacts_has_changed,
@@ -168,6 +169,22 @@ async fn converting_keeps_every_consent(db: TestDb) {
     expected.sort_by_key(|contact| contact.id);
     assert_eq!(page.items, expected, "as they were, etags and all");
     assert_eq!(house.ledger().await, ledger);
+}
+
+async fn linking_and_unlinking_keep_every_consent(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let primary = create(&house, "P", &[]).await;
+    let contact = saying(&house, &[ONE, MAIL], &[(PHONE, GRANTED), (EMAIL, DENIED)]).await;
+    let (lead, account) = (lead(&house, &primary).await, account(&house, "Acme").await);
+    let (session, ledger) = (house.session(&house.user).await, house.ledger().await);
+    for link in [Link::Add(vec![contact.id]), Link::Remove(vec![contact.id])] {
+        let linked = house.directory.link_lead_contacts(&session, lead.id, link.clone(), None);
+        linked.await.unwrap();
+        let linked = house.directory.link_account_contacts(&session, account.id, link, None);
+        linked.await.unwrap();
+        assert_eq!(super::read(&house, contact.id).await, contact, "etag and all");
+        assert_eq!(house.ledger().await, ledger);
+    }
 }
 
 async fn a_lead_is_converted_once(db: TestDb) {

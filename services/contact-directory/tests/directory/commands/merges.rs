@@ -8,7 +8,7 @@ use contact_directory::domain::order::{Order, OrderKey};
 use contact_directory::store::find::Wanted;
 use contact_directory::store::merges::{self, Merge};
 use jiff::Timestamp;
-use yinyom_consent::{Cause, SurfaceParent};
+use yinyom_consent::{ByChannel, Cause, SurfaceParent};
 use yinyom_db::DbError;
 use yinyom_identity::Caller;
 use yinyom_kernel::{Code, ContactId, MergeId};
@@ -152,6 +152,10 @@ async fn an_external_id_stays_taken(db: TestDb) {
     assert_eq!(contact.external_id, number("A-1"));
     let taken = (Code::AlreadyExists, "EXTERNAL_ID_TAKEN");
     assert_eq!(why(make(numbered("New", "A-2")).await), taken);
+    for id in ["A-1", "A-2"] {
+        let by_id = Wanted { external_id: Some(id.to_owned()), ..Wanted::default() };
+        assert_eq!(found(&house, by_id).await, [survivor.id], "{id}");
+    }
     let other = make(numbered("Other", "")).await.unwrap().now.unwrap();
     let patch = || contact_directory::commands::contacts::ContactPatch {
         external_id: Some(number("A-2")),
@@ -263,7 +267,7 @@ async fn a_contact_has_a_hundred_merged_at_most(db: TestDb) {
                 at: Timestamp::UNIX_EPOCH,
                 undo_until: Timestamp::UNIX_EPOCH,
                 survivor_seq: 1,
-                since: Default::default(),
+                since: ByChannel::default(),
                 sealed: None,
             };
             merges::insert(&mut tx, &merge).await?;
@@ -282,9 +286,9 @@ async fn a_request_takes_effect_once(db: TestDb) {
     let house = House::on(db.handle()).await;
     let (one, two) = (create(&house, "One", &[ONE]).await, create(&house, "Two", &[TWO]).await);
     let session = house.session(&house.owner).await;
-    let sent = request("MergeContacts", b"one and two");
+    let asked = request("MergeContacts", b"one and two");
     let send =
-        || house.directory.merge_contacts(&session, pair(one.id, two.id), Some(sent.clone()));
+        || house.directory.merge_contacts(&session, pair(one.id, two.id), Some(asked.clone()));
     let first = send().await.unwrap();
     let after = everything(&house).await;
     let again = send().await.unwrap();
@@ -292,7 +296,7 @@ async fn a_request_takes_effect_once(db: TestDb) {
     assert_eq!(again.contact.now.as_ref(), first.contact.now.as_ref());
     assert!(again.merge.is_some());
     assert_eq!(everything(&house).await, after);
-    let mut other = sent.clone();
+    let mut other = asked.clone();
     other.body = b"others".to_vec();
     let reused = house.directory.merge_contacts(&session, pair(one.id, two.id), Some(other)).await;
     assert_eq!(why(reused), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
