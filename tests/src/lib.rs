@@ -20,6 +20,7 @@ mod person;
 mod postgres;
 pub mod proxy;
 pub mod raw;
+pub mod rolling;
 pub mod sizes;
 mod small_disk;
 pub mod tamper;

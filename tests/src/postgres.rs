@@ -311,7 +311,7 @@ fn kill(signal: &str, processes: &[String]) {
 }
 
 /// Below the range that the system hands out to clients, or a client of another test may have it meanwhile.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     // None twice, nor where another process looks first: a server that is down still wants its own.
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 1_000).expect("small") * 10;
