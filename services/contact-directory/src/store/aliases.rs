@@ -133,6 +133,32 @@ pub async fn by_external_id(
         .collect())
 }
 
+/// Which contacts had others of those case-folded names merged into them.
+pub async fn by_name(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    names: &[&str],
+) -> Result<Vec<(String, ContactId)>, DbError> {
+    let digests: HashMap<Vec<u8>, &str> =
+        names.iter().map(|name| (name_digest(keys, name).to_vec(), *name)).collect();
+    if digests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<Vec<u8>> = digests.keys().cloned().collect();
+    let found = tx
+        .scoped(
+            "SELECT digest, contact_id FROM contact_aliases
+             WHERE business_id = $1 AND kind = 2 AND digest IN {list}",
+        )
+        .list(&wanted)
+        .fetch_all::<(Vec<u8>, Uuid)>()
+        .await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(digest, id)| Some(((*digests.get(&digest)?).to_owned(), id.into())))
+        .collect())
+}
+
 /// The fingerprints that an import finds the contact by.
 pub async fn fingerprints(tx: &mut Tx, contact: ContactId) -> Result<Vec<Vec<u8>>, DbError> {
     tx.scoped(

@@ -21,6 +21,8 @@ pub struct Holder {
     pub contact: ContactId,
     /// Whether the contact refuses in the address's channel already.
     pub denied: bool,
+    /// Whether others were merged into it and can come out again.
+    pub merged: bool,
 }
 
 /// Who has each of the addresses; those that nobody has are left out.
@@ -38,7 +40,7 @@ pub async fn holders(
     let found = tx
         .scoped(
             "SELECT batch.place, c.contact_id,
-                 CASE WHEN p.channel = 1 THEN c.phone_state ELSE c.email_state END
+                 CASE WHEN p.channel = 1 THEN c.phone_state ELSE c.email_state END, c.merges
              FROM {rows}
              CROSS JOIN contact_points p
              CROSS JOIN contacts c
@@ -52,15 +54,15 @@ pub async fn holders(
                 .ints("channel", addresses.iter().map(|a| i64::from(channel_of(a).code())))
                 .bytes("blind_index", indexes.iter().map(|index| &index[..])),
         )
-        .fetch_all::<(i64, Uuid, i32)>()
+        .fetch_all::<(i64, Uuid, i32, i64)>()
         .await?;
-    for (place, contact, state) in found {
+    for (place, contact, state, merges) in found {
         let Some(address) = usize::try_from(place).ok().and_then(|at| addresses.get(at)) else {
             continue;
         };
         let denied = state == i32::from(ConsentState::Denied.code());
         let of = all.entry((*address).clone()).or_default();
-        of.push(Holder { contact: contact.into(), denied });
+        of.push(Holder { contact: contact.into(), denied, merged: merges > 0 });
     }
     Ok(all)
 }

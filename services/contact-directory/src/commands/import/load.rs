@@ -95,7 +95,11 @@ pub async fn load(
         refused::refused_by_namesakes(tx, keys, &named, now.as_microsecond()).await?.into_iter();
     let refused_by_namesakes = match purpose {
         Purpose::Storing => namesakes.map(|(name, address, _)| (name, address)).collect(),
-        Purpose::Telling(overlay) => overlay.over_refusals(&named, namesakes, now),
+        Purpose::Telling(overlay) => {
+            let names: Vec<_> = named.iter().map(|(name, _)| &name[..]).collect();
+            let aliases = aliases::by_name(tx, keys, &names).await?;
+            overlay.over_refusals(&named, &aliases, namesakes, now)
+        }
     };
     let account_ids: Vec<_> = accounts.values().copied().collect();
     let mut links: HashSet<_> = import::links(tx, &account_ids, &ids).await?.into_iter().collect();

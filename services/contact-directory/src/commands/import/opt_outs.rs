@@ -25,7 +25,7 @@ use crate::domain::points::channel_of;
 use crate::domain::viewer::may_import;
 use crate::domain::{Contact, import};
 use crate::store::opt_outs::{self as store, Holder};
-use crate::store::{BusinessKeys, contacts, import as turns};
+use crate::store::{BusinessKeys, contacts, import as turns, merges};
 
 /// How many contacts are changed in one statement.
 const AT_ONCE: usize = 500;
@@ -121,7 +121,7 @@ async fn take(
     turns::take_turn(tx).await?;
     let first = Known::read(tx, keys, rows).await?;
     // Read again under their locks: somebody may have changed them in between.
-    contacts::hold(tx, &first.to_deny()).await?;
+    contacts::hold(tx, &first.concerned()).await?;
     let known = Known::read(tx, keys, rows).await?;
     let taken = Overlay::default().plan(rows, &known, now);
     let mut denied: BTreeMap<ContactId, Vec<(usize, ByChannel<bool>)>> = BTreeMap::new();
@@ -144,6 +144,9 @@ async fn take(
         contacts::update(tx, &found.iter().collect::<Vec<_>>()).await?;
         enqueue(tx, &events).await?;
         changed.extend(found.iter().map(|contact| contact.id));
+    }
+    for (contact, refused) in known.heard() {
+        merges::refuse(tx, contact, refused).await?;
     }
     let kept: Vec<_> = taken.iter().flat_map(|row| &row.keeps).collect();
     store::keep(tx, keys, &kept, now.as_microsecond()).await?;
@@ -201,10 +204,22 @@ impl Known {
         Ok(Self { holders, kept: store::kept(tx, keys, &addresses).await? })
     }
 
-    /// Those who have one of the addresses and do not refuse it, by id.
-    fn to_deny(&self) -> Vec<ContactId> {
-        let holders = self.holders.values().flatten().filter(|holder| !holder.denied);
+    /// Those who have one of the addresses, and to whom a refusal of it is something, by id.
+    fn concerned(&self) -> Vec<ContactId> {
+        let holders = self.holders.values().flatten();
+        let holders = holders.filter(|holder| !holder.denied || holder.merged);
         holders.map(|holder| holder.contact).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What merged contacts refuse, whether or not it is so already: each one of those who may part.
+    fn heard(&self) -> BTreeMap<ContactId, ByChannel<bool>> {
+        let mut heard: BTreeMap<_, ByChannel<bool>> = BTreeMap::new();
+        for (address, holders) in &self.holders {
+            for holder in holders.iter().filter(|holder| holder.merged) {
+                *heard.entry(holder.contact).or_default().get_mut(channel_of(address)) = true;
+            }
+        }
+        heard
     }
 }
 
@@ -253,7 +268,7 @@ impl Overlay {
             let channel = channel_of(address);
             match known.holders.get(address) {
                 Some(holders) => {
-                    for Holder { contact, denied } in holders {
+                    for Holder { contact, denied, .. } in holders {
                         if !denied && self.denied.insert((*contact, channel)) {
                             *taken.denies.entry(*contact).or_default().get_mut(channel) = true;
                         }

@@ -1,7 +1,7 @@
 //! What the rows of a batch make of what is there, one row after the other, in memory.
 
-use std::collections::HashSet;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
@@ -39,6 +39,10 @@ pub struct Plan<'a> {
     pub accounts: Vec<Account>,
     pub links: Vec<(AccountId, ContactId)>,
     pub leads: Vec<Lead>,
+    /// What rows refuse of merged contacts, whether or not it is so already.
+    pub heard: HashMap<ContactId, ByChannel<bool>>,
+    /// Who was called otherwise before, with that case-folded name.
+    pub renamed: Vec<(ContactId, String)>,
     pub events: Vec<Event>,
 }
 
@@ -56,6 +60,8 @@ impl<'a> Plan<'a> {
             accounts: Vec::new(),
             links: Vec::new(),
             leads: Vec::new(),
+            heard: HashMap::new(),
+            renamed: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -120,6 +126,7 @@ impl<'a> Plan<'a> {
             return Ok(rejection);
         };
         let (id, now) = (contact.id, self.change.now);
+        self.hear(&contact, refuses);
         let says = refuses.map(|_, refuses| refuses.then_some(ConsentState::Denied));
         let weighed = known_contact(&contact.consents, ByChannel::default(), says, now);
         if !weighed.outcomes.is_empty() {
@@ -178,6 +185,7 @@ impl<'a> Plan<'a> {
         said_at: Option<Timestamp>,
     ) -> Result<Taken, StoreError> {
         let id = contact.id;
+        self.hear(&contact, person.says.map(|_, says| says == Some(ConsentState::Denied)));
         let coming = ByChannel::from_fn(|channel| Coming {
             any: added.iter().any(|address| channel_of(address) == channel),
             refused: self.refused(&contact.name, &added, channel),
@@ -197,6 +205,7 @@ impl<'a> Plan<'a> {
             return Ok((Became::Unchanged, id, words));
         }
         if renames {
+            self.renamed.push((id, contact.name.sort_key().into_inner()));
             contact.name = name;
         }
         self.record(&mut contact, outcomes, said_at)?;
@@ -219,6 +228,15 @@ impl<'a> Plan<'a> {
         self.known.contacts.insert(id, contact);
         self.keep_fingerprint(whole, id);
         Ok((Became::Updated, id, words))
+    }
+
+    /// Whose refusal it is of those who were merged, nobody can tell, and if they part it is each one's. That it is no
+    /// change while they are one takes nothing from that.
+    fn hear(&mut self, contact: &Contact, refuses: ByChannel<bool>) {
+        if contact.merges > 0 {
+            let heard = self.heard.entry(contact.id).or_default();
+            *heard = heard.map(|channel, heard| heard || *refuses.get(channel));
+        }
     }
 
     /// Whether a deleted contact refused one of `addresses` in that channel, or one of the same name did: that is the

@@ -189,6 +189,7 @@ struct Made {
     accounts: Vec<(String, AccountId)>,
     links: Vec<(AccountId, ContactId)>,
     leads: Vec<(ContactId, LeadKey)>,
+    renamed: Vec<(ContactId, String)>,
 }
 
 impl Made {
@@ -208,6 +209,7 @@ impl Made {
             accounts: plan.accounts.iter().map(name).collect(),
             leads: plan.leads.iter().map(lead).collect(),
             fingerprints: plan.fingerprints,
+            renamed: plan.renamed,
             links: plan.links,
         }
     }
@@ -227,6 +229,8 @@ pub struct Overlay {
     accounts: HashMap<String, AccountId>,
     links: HashMap<ContactId, Vec<AccountId>>,
     leads: HashMap<ContactId, Vec<LeadKey>>,
+    /// What contacts are stored under and would not be called any more.
+    renamed: HashSet<(ContactId, String)>,
 }
 
 impl Overlay {
@@ -250,6 +254,7 @@ impl Overlay {
         for (contact, lead) in made.leads {
             self.leads.entry(contact).or_default().push(lead);
         }
+        self.renamed.extend(made.renamed);
     }
 
     /// The contacts that are wanted, as they would be by now.
@@ -264,20 +269,25 @@ impl Overlay {
     pub fn over_refusals(
         &self,
         named: &[(String, &Address)],
+        aliases: &[(String, ContactId)],
         stored: impl Iterator<Item = (String, Address, ContactId)>,
         now: Timestamp,
     ) -> HashSet<(String, Address)> {
-        let untouched = stored.filter(|(.., contact)| !self.contacts.contains_key(contact));
+        // No row takes a refusal back: who refuses does so still, unless under another name.
+        let still = stored.filter(|(name, _, of)| !self.renamed.contains(&(*of, name.clone())));
         let touched = named.iter().filter(|(name, address)| {
-            let of = self.named.get(name).into_iter().flatten();
-            of.filter_map(|id| self.contacts.get(id)).any(|contact| {
-                contact.name.sort_key().expose() == name
-                    && contact.points.iter().any(|point| point.address == **address)
+            let own = self.named.get(name).into_iter().flatten().filter_map(|id| {
+                self.contacts.get(id).filter(|of| of.name.sort_key().expose() == name)
+            });
+            let merged = aliases.iter().filter(|(alias, _)| alias == name);
+            let merged = merged.filter_map(|(_, id)| self.contacts.get(id));
+            own.chain(merged).any(|contact| {
+                contact.points.iter().any(|point| point.address == **address)
                     && keeps_refusal(contact.consents.get(channel_of(address)), now)
             })
         });
         let touched = touched.map(|(name, address)| (name.clone(), (*address).clone()));
-        untouched.map(|(name, address, _)| (name, address)).chain(touched).collect()
+        still.map(|(name, address, _)| (name, address)).chain(touched).collect()
     }
 
     pub fn by_external_id(&self, wanted: &[String]) -> Vec<(String, ContactId)> {
@@ -306,5 +316,37 @@ impl Overlay {
 
     pub fn leads(&self, contacts: &[ContactId]) -> Vec<LeadKey> {
         contacts.iter().filter_map(|id| self.leads.get(id)).flatten().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_a_dry_run_remembers_has_an_end() {
+        let (room, mut one) = (Room::default(), Rehearsal::default());
+        for _ in 0..MOST_ROWS / 500 {
+            one.admit(500, &room).unwrap();
+        }
+        let more = one.admit(1, &room).unwrap_err();
+        assert_eq!((more.code(), more.violations()[0].reason), (Code::InvalidArgument, "TOO_MANY"));
+    }
+
+    #[test]
+    fn dry_runs_share_the_room_and_leave_it() {
+        let room = Room::default();
+        let mut others = [Rehearsal::default(), Rehearsal::default()];
+        for other in &mut others {
+            other.admit(MOST_ROWS, &room).unwrap();
+        }
+        let mut late = Rehearsal::default();
+        let refused = late.admit(1, &room).unwrap_err();
+        let told = (refused.code(), refused.reason(), refused.retry_after().is_some());
+        assert_eq!(told, (Code::ResourceExhausted, "TOO_MANY_DRY_RUNS", true));
+        drop(others);
+        Rehearsal::default().admit(500, &room).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use yinyom_outbox::enqueue;
 
 use super::plan::Plan;
 use crate::commands::Error;
-use crate::store::{BusinessKeys, accounts, contacts, leads, refused};
+use crate::store::{BusinessKeys, accounts, contacts, leads, merges, refused};
 
 /// Saves everything that the rows have changed.
 pub async fn save(tx: &mut Tx, keys: &BusinessKeys, plan: &Plan<'_>) -> Result<(), Error> {
@@ -19,5 +19,8 @@ pub async fn save(tx: &mut Tx, keys: &BusinessKeys, plan: &Plan<'_>) -> Result<(
     accounts::link(tx, &plan.links).await?;
     let new_leads: Vec<_> = plan.leads.iter().collect();
     leads::insert(tx, &new_leads).await?;
+    for (contact, refused) in &plan.heard {
+        merges::refuse(tx, *contact, *refused).await?;
+    }
     Ok(enqueue(tx, &plan.events).await?)
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use contact_directory::MIGRATIONS;
+use contact_directory::api::wire::opt_outs::opt_outs;
 use contact_directory::commands::consents::{Saying, Word};
 use contact_directory::commands::import::Became::{Created, Unchanged, Updated};
 use contact_directory::commands::import::RowResult;
+use contact_directory::commands::merges::Pair;
 use contact_directory::domain::evidence::Evidence;
 use contact_directory::domain::import::Kept;
 use contact_directory::domain::set::{AssignmentInput, Assignments, Withdrawal};
@@ -179,6 +181,46 @@ async fn who_refused_and_was_deleted_is_not_imported_back(db: TestDb) {
     assert_eq!(state(&house, contact(&known), Channel::Phone).await, ConsentState::Denied);
 }
 
+/// A file that says no of a merged contact says nothing new where it refuses already. If the two part, each has heard it.
+async fn a_refusal_of_merged_contacts_is_of_both_even_if_it_is_no_change(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let session = house.session(&house.owner).await;
+    let no = |row: ImportRow| row.says(DENIED);
+    for (n, way) in ["a row", "a row that is rejected", "a list", "nothing"].into_iter().enumerate()
+    {
+        let (one, two) = (format!("08100000{n}1"), format!("08100000{n}2"));
+        let (yes, other) = (format!("Yes {n}"), format!("No {n}"));
+        let there =
+            [row("Yes").id(&yes).phone(&one).says(GRANTED), no(row("No").id(&other).phone(&two))];
+        let ids: Vec<_> = import(&house, &there).await.iter().map(contact).collect();
+        let (survivor_etag, absorbed_etag) = <_>::default();
+        let pair = Pair { survivor: ids[0], absorbed: ids[1], survivor_etag, absorbed_etag };
+        let merged = house.directory.merge_contacts(&session, pair, None).await.unwrap();
+        let before = house.ledger().await.len();
+        match way {
+            "a row" => {
+                let said = import(&house, &[no(row("Yes").id(&yes))]).await;
+                assert_eq!(became(&said), [Some(Unchanged)]);
+            }
+            "a row that is rejected" => {
+                let said = import(&house, &[no(row("Yes").id(&yes).phone("12"))]).await;
+                assert_eq!(became(&said), [None]);
+            }
+            "a list" => {
+                let list = opt_outs(&[no(row("").phone(&one))]);
+                let of = house.directory.opt_out(&house.owner, house.business, list, None);
+                assert_eq!(of.await.unwrap()[0].denied, 0);
+            }
+            _ => {}
+        }
+        assert_eq!(house.ledger().await.len(), before, "{way}");
+        house.directory.undo_merge(&session, merged.id, String::new(), None).await.unwrap();
+        let expected = if way == "nothing" { ConsentState::Granted } else { ConsentState::Denied };
+        assert_eq!(state(&house, ids[0], Channel::Phone).await, expected, "{way}");
+        assert_eq!(state(&house, ids[1], Channel::Phone).await, ConsentState::Denied, "{way}");
+    }
+}
+
 async fn an_address_that_comes_asks_anew_before_the_row_is_heard(db: TestDb) {
     let house = House::on(db.handle()).await;
     let id =
@@ -216,6 +258,7 @@ both_databases!(MIGRATIONS =>
     nothing_in_a_file_ends_a_refusal,
     not_asked_never_replaces_a_grant,
     who_refused_and_was_deleted_is_not_imported_back,
+    a_refusal_of_merged_contacts_is_of_both_even_if_it_is_no_change,
     an_address_that_comes_asks_anew_before_the_row_is_heard,
     a_grant_that_ran_out_is_recorded_before_what_follows,
 );

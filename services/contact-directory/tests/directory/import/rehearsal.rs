@@ -9,7 +9,9 @@ use contact_directory::commands::consents::{Saying, Word};
 use contact_directory::commands::import::Became::{Created, Unchanged, Updated};
 use contact_directory::commands::import::RowResult;
 use contact_directory::commands::import::rehearsal::Rehearsal;
+use contact_directory::commands::merges::Pair;
 use contact_directory::domain::evidence::Evidence;
+use contact_directory::domain::import::Kept;
 use contact_directory::domain::set::Withdrawal;
 use contact_directory::domain::surface::Place;
 use yinyom_consent::Channel;
@@ -98,6 +100,13 @@ async fn a_dry_run_tells_what_the_import_then_does(db: TestDb) {
             // Not the primary contact of a lead.
             let _ = house.directory.delete_contact(&session, contact.id, String::new(), None).await;
         }
+        // And some are one by now, and known by what either was.
+        if let [survivor, absorbed, ..] = &house.contacts().await[..] {
+            let (survivor, absorbed) = (survivor.id, absorbed.id);
+            let (survivor_etag, absorbed_etag) = <_>::default();
+            let pair = Pair { survivor, absorbed, survivor_etag, absorbed_etag };
+            house.directory.merge_contacts(&session, pair, None).await.unwrap();
+        }
         let known: Vec<_> = house.contacts().await.iter().map(|contact| contact.id).collect();
         let size = 1 + rows.len() % 4;
         let mut file = rows.clone();
@@ -140,6 +149,36 @@ async fn rows_of_a_dry_run_meet_each_other_across_batches(db: TestDb) {
         done.extend(import(&house, std::slice::from_ref(batch)).await);
     }
     same(&told, &done, &[]);
+}
+
+/// A merged contact's name stands for the one that stayed, whatever the dry run would have made of that one since.
+async fn a_dry_run_knows_what_merged_contacts_were_called(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let there = [row("Stayed").id("C-1").phone(ONE), row("Went").id("C-2").phone(ONE).says(DENIED)];
+    let ids: Vec<_> = import(&house, &there).await.iter().map(contact).collect();
+    let (survivor_etag, absorbed_etag) = <_>::default();
+    let pair = Pair { survivor: ids[0], absorbed: ids[1], survivor_etag, absorbed_etag };
+    let session = house.session(&house.owner).await;
+    house.directory.merge_contacts(&session, pair, None).await.unwrap();
+    let file = [
+        row("Renamed").id("C-1").phone(ONE),
+        row("Went").id("C-2").phone(ONE),
+        row("Went").id("C-3").phone(ONE).says(GRANTED),
+        row("Renamed").id("C-4").phone(ONE).says(GRANTED),
+        row("Stayed").id("C-5").phone(ONE).says(GRANTED),
+    ];
+    let told = foretold(&house, &file, 1).await;
+    let mut done = Vec::new();
+    for batch in &file {
+        done.extend(import(&house, std::slice::from_ref(batch)).await);
+    }
+    same(&told, &done, &[ids[0]]);
+    let kept = |result: &RowResult| match result {
+        RowResult::Taken { kept, .. } => kept.phone,
+        RowResult::Rejected { .. } => panic!("rejected"),
+    };
+    let denied = Some(Kept::Denied);
+    assert_eq!(told[2..].iter().map(kept).collect::<Vec<_>>(), [denied, denied, None]);
 }
 
 async fn a_dry_run_gives_a_business_no_keys(db: TestDb) {
@@ -194,6 +233,7 @@ async fn a_dry_run_is_for_who_may_import(db: TestDb) {
 both_databases!(MIGRATIONS =>
     a_dry_run_tells_what_the_import_then_does,
     rows_of_a_dry_run_meet_each_other_across_batches,
+    a_dry_run_knows_what_merged_contacts_were_called,
     a_dry_run_gives_a_business_no_keys,
     a_stream_that_has_met_its_rows_is_alone_with_them,
     a_dry_run_is_for_who_may_import,

@@ -190,6 +190,57 @@ async fn a_batch_is_the_same_whether_or_not_it_repeats_whose_it_is(db: TestDb) {
     assert_eq!(end(served.send(vec![wrong]).await.1).1, "request_id");
 }
 
+async fn a_dry_run_names_no_contact_that_is_not_there_and_remembers_no_request(db: TestDb) {
+    const REQUESTS: &str = "SELECT COUNT(*) FROM requests WHERE business_id = $1";
+    let served = Served::on(&db).await;
+    let there = vec![batch(&served.parent(), vec![row("Somchai").id("C-1")])];
+    let stored = served.send(there).await.0[0].results[0].contact.clone();
+    let dry = |rows| ImportContactsRequest {
+        validate_only: true,
+        request_id: ContactId::generate().to_string(),
+        ..batch(&served.parent(), rows)
+    };
+    let wrong = row("Anong").id("C-2").phone("12").says(super::DENIED);
+    let batches =
+        vec![dry(vec![row("Somchai").id("C-1")]), dry(vec![row("Anong").id("C-2"), wrong])];
+    let (answers, status) = served.send(batches.clone()).await;
+    assert!(status.is_none());
+    let told: Vec<_> = (answers.iter())
+        .flat_map(|answer| answer.results.iter().map(|r| (r.outcome(), &*r.contact)))
+        .collect();
+    let expected = [
+        (ImportOutcome::Unchanged, &*stored),
+        (ImportOutcome::Created, ""),
+        (ImportOutcome::Rejected, ""),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(served.send(batches).await.0, answers, "the same again, about now");
+    assert_eq!((served.house.contacts().await.len(), served.house.count(REQUESTS).await), (1, 0));
+}
+
+/// A message that was meant for a dry run must not be stored, nor the rows of a list create people.
+async fn a_stream_is_for_one_thing(db: TestDb) {
+    let served = Served::on(&db).await;
+    let modes = [(false, false), (true, false), (false, true), (true, true)];
+    for first in modes {
+        for second in modes.into_iter().filter(|second| *second != first) {
+            let of = |(validate_only, opt_outs_only), row| ImportContactsRequest {
+                validate_only,
+                opt_outs_only,
+                ..batch(&served.parent(), vec![row])
+            };
+            let said = row("").phone(super::ONE).says(super::DENIED);
+            let (answers, status) =
+                served.send(vec![of(first, said), of(second, row("Anong"))]).await;
+            assert_eq!(answers.len(), 1);
+            let field = if first.0 == second.0 { "opt_outs_only" } else { "validate_only" };
+            let invalid = (Code::InvalidArgument, field.to_owned(), "OTHER_MODE".to_owned());
+            assert_eq!(end(status), invalid, "{first:?} {second:?}");
+        }
+    }
+    assert_eq!(served.house.contacts().await.len(), 0);
+}
+
 async fn a_stream_ends_when_its_caller_loses_the_right(db: TestDb) {
     let served = Served::on(&db).await;
     let house = &served.house;
@@ -226,6 +277,8 @@ both_databases!(MIGRATIONS =>
     a_batch_has_1_to_500_rows,
     who_sends_ahead_hears_why_the_stream_ended,
     a_batch_is_the_same_whether_or_not_it_repeats_whose_it_is,
+    a_dry_run_names_no_contact_that_is_not_there_and_remembers_no_request,
+    a_stream_is_for_one_thing,
     a_stream_ends_when_its_caller_loses_the_right,
     a_stream_without_a_lease_is_unavailable,
 );
