@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod bulk;
 mod consents;
 mod edge;
 mod fields;
@@ -86,6 +87,7 @@ async fn every_wrong_field_is_named_at_once(world: &World) {
     let before = Stored::read(world).await;
     check(world, &fields::cases(world)).await;
     check(world, &others::cases(world)).await;
+    check(world, &bulk::cases(world)).await;
     lists::wrong_rows(world).await;
     assert_eq!(before, Stored::read(world).await);
 }
@@ -193,7 +195,7 @@ async fn check(world: &World, cases: &[Case]) {
     }
 }
 
-/// Sends one message; `rpc` is the path without `/yinyom.`.
+/// Sends one message; `rpc` is the path without `/yinyom.`, or without `/` if it is no path of ours.
 pub async fn ask(
     world: &World,
     caller: &Person,
@@ -203,7 +205,8 @@ pub async fn ask(
 ) -> Result<Vec<Vec<u8>>, Status> {
     let mut request: Request<_> = caller.bearer.request(vec![body]);
     request.metadata_mut().insert("accept-language", language.parse().unwrap());
-    world.house.call(&format!("/yinyom.{rpc}"), request).await
+    let package = if rpc.starts_with("google.") { "/" } else { "/yinyom." };
+    world.house.call(&format!("{package}{rpc}"), request).await
 }
 
 /// The message is English for the developer; what a person reads is in the person's language; neither holds a value.

@@ -6,6 +6,7 @@
 mod addresses;
 mod hidden;
 mod lifting;
+mod reach;
 mod replays;
 mod search;
 mod seen;
@@ -127,6 +128,8 @@ in_a_world!(
     addresses::a_shared_address_is_heeded_as_the_business_says,
     addresses::an_answer_that_rests_on_hidden_addresses_is_for_those_who_see_them,
     addresses::a_refused_address_that_comes_back_is_still_refused,
+    reach::whom_a_campaign_may_reach_is_told_to_those_who_see_addresses,
+    reach::what_is_done_to_many_at_once_is_done_by_the_rules_of_one,
     replays::a_removed_viewer_who_repeats_a_request_sees_masks,
     replays::a_removed_member_who_repeats_a_request_is_nobody,
 );

@@ -287,8 +287,11 @@ pub async fn update(tx: &mut Tx, contacts: &[&Contact]) -> Result<(), StoreError
              email_refused_before = batch.email_refused_before, merges = batch.merges,
              updated_at = batch.updated_at
          FROM {rows}
-         WHERE contacts.business_id = $1 AND contacts.contact_id = batch.contact_id",
+         WHERE contacts.business_id = $1 AND contacts.contact_id = batch.contact_id
+           AND contacts.contact_id IN {list}",
     )
+    // SQLite begins at the contacts, and would hold each that the business has against the batch.
+    .list(&contacts.iter().map(|contact| contact.id.uuid()).collect::<Vec<_>>())
     .rows(columns.rows(contacts))
     .execute()
     .await?;
