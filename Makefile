@@ -178,6 +178,12 @@ bulk: rust ## A bulk change of a whole directory, killed again and again on its 
 	YINYOM_BULK_CONTACTS=$(or $(CONTACTS),100000) \
 	  cargo test --locked --workspace --test yinyom -- --nocapture a_bulk_change_that_is_killed
 
+# A plain test tells a few. A sequence that fails prints its number: make last-word SEQUENCES=1 SEED=…
+.PHONY: last-word
+last-word: rust ## Random steps through the three services, and nobody who last said no is granted: make last-word SEQUENCES=1000.
+	SEQUENCES=$(or $(SEQUENCES),1000) STEPS=$(or $(STEPS),80) $(if $(SEED),SEED=$(SEED)) $(WITH_POSTGRES) \
+	  cargo test --locked --workspace --test last_word -- --nocapture --test-threads 1
+
 .PHONY: tamper
 tamper: rust ## Crimes at the ledger's table, each to be found and named: make tamper CASES=10000 SEED=1.
 	cargo run --locked -p yinyom-tests --bin tamper -- $(or $(CASES),10000) $(SEED)
