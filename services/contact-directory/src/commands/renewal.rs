@@ -119,8 +119,7 @@ impl Renewal {
                 busy += u64::from(sealed > 0);
                 told(progress);
             }
-            let sealed =
-                self.merged(scope, &keys).await? + self.operations(scope, &keys).await?;
+            let sealed = self.merged(scope, &keys).await? + self.operations(scope, &keys).await?;
             progress.sealed += sealed;
             let key = keys.current();
             if self.any_left(scope, key).await? {
