@@ -70,12 +70,12 @@ impl Things {
         let merge = merge.merge.expect("a merge").name;
         let member = house.hire(business.id, &owner, types::Role::User, false).await.name;
         let nobody = Self::absent(&business.name);
-        let begin = dir::BulkSetContactConsentsRequest {
+        let of_nobody = dir::BulkSetContactConsentsRequest {
             contacts: vec![nobody.contact, nobody.primary],
             ..refusing(&business.name)
         };
-        let begun = owner.bulk.bulk_set_contact_consents(begin).await.expect("an operation");
-        let operation = begun.into_inner().name;
+        let begun = owner.bulk.bulk_set_contact_consents(of_nobody).await;
+        let operation = begun.expect("an operation").into_inner().name;
         assert!(owner.waits_for(&operation).await.done, "it ends");
         let business = business.name.clone();
         Self { business, contact, primary, lead, account, spare, merge, member, operation }

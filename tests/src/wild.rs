@@ -90,7 +90,6 @@ impl Wild<'_, '_> {
             ) => 4,
             // One of them must be there, and not the other.
             ("BulkSetContactConsentsRequest", "contacts" | "filter") => 50,
-            ("ContactFilter", _) => 20,
             (_, "filter") => 10,
             ("Contact", "consents")
             | ("ContactPoint", "visibility" | "reason" | "consent_state")
@@ -99,7 +98,8 @@ impl Wild<'_, '_> {
             ("ContactPoint", "id") | (_, "external_id" | "order_by" | "page_size") => 35,
             ("Lead", "account") | (_, "page_token") => 3,
             (_, "etag" | "survivor_etag" | "absorbed_etag") => 15,
-            (_, "request_id" | "evidence" | "expire_time" | "consent_time") => 20,
+            ("ContactFilter", _)
+            | (_, "request_id" | "evidence" | "expire_time" | "consent_time") => 20,
             (_, "phones" | "emails") => 70,
             _ if narrows => 20,
             _ => 97,

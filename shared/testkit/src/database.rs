@@ -125,7 +125,7 @@ impl Template {
         let mut connection = PgConnection::connect_with(server).await?;
         let copied = run_on(&mut connection, &copy).await;
         let none = |error: &sqlx::Error| {
-            let code = error.as_database_error().and_then(|error| error.code());
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
             matches!(code.as_deref(), Some(NO_SUCH_DATABASE | NO_SUCH_ROLE))
         };
         if copied.as_ref().is_err_and(none) {

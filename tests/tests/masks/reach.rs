@@ -108,8 +108,9 @@ pub async fn what_is_done_to_many_at_once_is_done_by_the_rules_of_one(world: Wor
         // A service without the scope sees nothing before and nothing after: it lifts nothing from itself.
         let may = sees || who == "dashboard";
         assert_eq!(done(&by, begun).await, (i64::from(may), i64::from(!may)), "{who}");
-        let list = dir::ListBulkSetResultsRequest { operation: name.clone(), ..Default::default() };
-        let results = by.bulk.clone().list_bulk_set_results(list.clone()).await.unwrap();
+        let asked =
+            dir::ListBulkSetResultsRequest { operation: name.clone(), ..Default::default() };
+        let results = by.bulk.clone().list_bulk_set_results(asked.clone()).await.unwrap();
         match &results.into_inner().results[0].result {
             Some(dir::bulk_set_result::Result::Refusal(refusal)) => {
                 assert_eq!(refusal.reason, "CANNOT_LIFT_OWN_MASK", "{who}");
@@ -118,7 +119,7 @@ pub async fn what_is_done_to_many_at_once_is_done_by_the_rules_of_one(world: Wor
         }
         let other = world.business.user.clone();
         if who != "user" {
-            assert_eq!(reason(other.bulk.clone().list_bulk_set_results(list).await), "NOT_FOUND");
+            assert_eq!(reason(other.bulk.clone().list_bulk_set_results(asked).await), "NOT_FOUND");
             let get = lro::GetOperationRequest { name };
             assert_eq!(reason(other.operations.clone().get_operation(get).await), "NOT_FOUND");
         }

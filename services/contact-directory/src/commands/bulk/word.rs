@@ -45,7 +45,11 @@ pub fn write(said: &Said) -> Vec<u8> {
         Some(SurfaceParent::Contact(_)) | None => {}
     }
     let assignments = said.assignments.inputs().into_iter().filter_map(|of| {
-        Some((of.channel?.code(), of.state?.code(), of.expires_at.map(|at| at.as_microsecond())))
+        Some((
+            of.channel?.code(),
+            of.state?.code(),
+            of.expires_at.map(jiff::Timestamp::as_microsecond),
+        ))
     });
     let evidence = &said.evidence;
     let word = Word {
@@ -55,7 +59,7 @@ pub fn write(said: &Said) -> Vec<u8> {
         assignments: assignments.collect(),
         method: evidence.method.map(EvidenceMethod::code),
         notice_version: evidence.notice_version.clone(),
-        claimed_at: evidence.claimed_at.map(|at| at.as_microsecond()),
+        claimed_at: evidence.claimed_at.map(jiff::Timestamp::as_microsecond),
     };
     minicbor::to_vec(&word).unwrap_or_default()
 }

@@ -83,10 +83,10 @@ async fn those_who_said_yes_come_once_by_id(db: TestDb) {
     saying(&house, &[TWO], &[(PHONE, NOT_SET)]).await;
     saying(&house, &[MAIL], &[(PHONE, GRANTED)]).await;
     let ending = create(&house, "E", &["0899999999"]).await.id;
-    grant_for(&house, ending, PHONE, Duration::from_secs(60)).await;
+    grant_for(&house, ending, PHONE, Duration::from_mins(1)).await;
     yes.push(ending);
     assert_eq!(reachable(&house, &house.owner, PHONE).await.unwrap(), yes);
-    house.pass(Duration::from_secs(60)).await;
+    house.pass(Duration::from_mins(1)).await;
     yes.pop();
     assert_eq!(reachable(&house, &house.owner, PHONE).await.unwrap(), yes, "it ran out");
     assert_eq!(reachable(&house, &house.owner, EMAIL).await.unwrap(), []);
