@@ -1,6 +1,7 @@
 """A foreign client that calls until its standard input ends, and then says how calls ended: rolling.py ADDRESSES TOKEN REQUEST.
 Balancing and retries are those of gRPC's own service config."""
 
+import base64
 import collections
 import json
 import sys
@@ -30,6 +31,7 @@ PAUSE = 0.01
 
 def main(addresses, token, request):
     options = [("grpc.service_config", json.dumps(CONFIG)), ("grpc.enable_retries", 1)]
+    request = base64.b64decode(request)
     channel = grpc.insecure_channel(f"ipv4:{addresses}", options=options)
     call, done = channel.unary_unary(METHOD), threading.Event()
     calls, failed, lock = 0, collections.Counter(), threading.Lock()
@@ -39,7 +41,7 @@ def main(addresses, token, request):
         while not done.wait(PAUSE):
             said = None
             try:
-                call(bytes.fromhex(request), metadata=[("authorization", f"Bearer {token}")], timeout=5)
+                call(request, metadata=[("authorization", f"Bearer {token}")], timeout=5)
             except grpc.RpcError as error:
                 said = f"{error.code().name} {error.details()}"
             with lock:

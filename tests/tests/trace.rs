@@ -56,8 +56,8 @@ async fn a_changes_whole_way_is_one_trace() {
         way.push((span.name.as_str(), hex::encode(&span.parent_span_id)));
         at = by_id.get(&span.parent_span_id[..]).copied();
     }
-    let names: Vec<_> = way.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["ledger.append", "outbox.deliver", "rpc"]);
+    let stations: Vec<_> = way.iter().map(|(name, _)| *name).collect();
+    assert_eq!(stations, ["ledger.append", "outbox.deliver", "rpc"]);
     assert_eq!(way.last().unwrap().1, CALLER, "the call is a part of whatever its caller does");
     let mut calls: Vec<_> = named("rpc").into_iter().map(called).collect();
     calls.sort();

@@ -9,6 +9,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::large_futures,
+    clippy::large_stack_arrays,
     reason = "a measurement that fails is none"
 )]
 

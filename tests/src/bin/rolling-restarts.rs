@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
 use prost::Message;
 use tokio::process::{Child, Command};
 use yinyom_proto::directory::v1 as dir;
@@ -95,16 +96,16 @@ fn start_foreign(fleet: &Fleet, load: &Load) -> Child {
     let addresses = fleet.addresses(Service::Directory).map(|at| at.to_string()).join(",");
     Command::new(std::env::var("YINYOM_PYTHON").expect("YINYOM_PYTHON"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/rolling.py"))
-        .args([addresses, fleet.token("dashboard"), hex(&ask.encode_to_vec())])
+        .args([
+            addresses,
+            fleet.token("dashboard"),
+            base64::engine::general_purpose::STANDARD.encode(ask.encode_to_vec()),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("a foreign client")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn end_foreign(mut foreign: Child) -> String {

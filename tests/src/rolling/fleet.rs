@@ -37,7 +37,7 @@ const CALLERS: &str = r#"{
             "/yinyom.manager.v1.RetentionService/ListErasures"]},
         {"name": "settings", "businesses": "*", "rpcs": ["/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
         {"name": "manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
-        {"name": "dashboard", "businesses": "*", "rpcs": ["*"]}
+        {"name": "dashboard", "businesses": "*", "rpcs": ["*"], "scopes": ["addresses.read"]}
     ]
 }"#;
 

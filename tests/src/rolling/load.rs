@@ -95,6 +95,7 @@ impl Load {
     ///
     /// # Panics
     /// If a worker does.
+    #[expect(clippy::cast_precision_loss, reason = "a few workers")]
     pub async fn run(&self, a_second: Option<f64>, stop: Arc<AtomicBool>) -> Told {
         let calls = Arc::new(AtomicU64::new(0));
         let mut workers = JoinSet::new();

@@ -55,11 +55,7 @@ async fn an_address_is_nowhere_but_where_it_belongs() {
     let lines = String::from_utf8_lossy(&log);
     assert!(lines.contains("TRACE") && lines.contains("ContactService/CreateContact"));
     let told = String::from_utf8_lossy(&metrics);
-    for name in [
-        "GetContact\"",
-        "yinyom_values_masked_total",
-        "yinyom_ledger_lag_seconds",
-    ] {
+    for name in ["GetContact\"", "yinyom_values_masked_total", "yinyom_ledger_lag_seconds"] {
         assert!(told.contains(name), "{name} is not measured:\n{told}");
     }
     places.extend([

@@ -164,7 +164,7 @@ async fn until_told(yinyom: &Yinyom, dir: &std::path::Path, contacts: usize) -> 
     let token = yinyom.token("OWNER", false);
     let mut outbox = OutboxServiceClient::new(yinyom.connect("directory", &token));
     loop {
-        let ask = dir::GetOutboxStatusRequest { parent: yinyom.business(), ..Default::default() };
+        let ask = dir::GetOutboxStatusRequest { parent: yinyom.business() };
         let status = outbox.get_outbox_status(ask).await.unwrap().into_inner();
         if status.backlog == 0 {
             break;

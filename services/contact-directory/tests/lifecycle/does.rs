@@ -4,6 +4,7 @@ use tonic::Status;
 use yinyom_consent::Channel;
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::account_service_client::AccountServiceClient;
+use yinyom_proto::directory::v1::batch_set_contact_consents_result::Result as Row;
 use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
@@ -58,8 +59,8 @@ pub async fn prepare(town: &Town<'_>, case: &Case) -> String {
     if !case.event.starts_with("undo") {
         return String::new();
     }
-    let mut merges = MergeServiceClient::new(town.owner(case.at));
-    let merged = merges.merge_contacts(merge(town, case)).await.unwrap().into_inner();
+    let mut desk = MergeServiceClient::new(town.owner(case.at));
+    let merged = desk.merge_contacts(merge(town, case)).await.unwrap().into_inner();
     if case.event.ends_with("refusal") {
         let mut consents = ConsentServiceClient::new(town.owner(case.at));
         let request = pb::WithdrawConsentRequest {
@@ -139,7 +140,6 @@ async fn set(town: &Town<'_>, case: &Case, how: &str) -> Result<Option<String>, 
     let (parent, requests) = (town.parent(case.at), vec![request]);
     let batch = pb::BatchSetContactConsentsRequest { parent, requests, ..<_>::default() };
     let answer = consents.batch_set_contact_consents(batch).await?.into_inner();
-    use pb::batch_set_contact_consents_result::Result as Row;
     match answer.results.into_iter().next().and_then(|row| row.result) {
         Some(Row::ContactConsents(_)) => Ok(None),
         // Told as a refusal of the whole would be.

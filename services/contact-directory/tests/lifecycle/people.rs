@@ -54,8 +54,8 @@ pub struct Business {
 impl Business {
     /// With rules that are not asked about the lifetime of grants.
     pub async fn found(house: &House, rules: Rules) -> Self {
-        let roles = ["owner", "admin", "listed", "user", "officer"];
-        let members = roles.map(|role| (role, MemberId::generate())).into();
+        let staff = ["owner", "admin", "listed", "user", "officer"];
+        let members = staff.map(|role| (role, MemberId::generate())).into();
         let business = Self { id: BusinessId::generate(), members, rules };
         business.rule(house, None).await;
         business
