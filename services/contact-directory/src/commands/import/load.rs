@@ -96,9 +96,9 @@ pub async fn load(
     let refused_by_namesakes = match purpose {
         Purpose::Storing => namesakes.map(|(name, address, _)| (name, address)).collect(),
         Purpose::Telling(overlay) => {
-            let names: Vec<_> = named.iter().map(|(name, _)| &name[..]).collect();
-            let aliases = aliases::by_name(tx, keys, &names).await?;
-            overlay.over_refusals(&named, &aliases, namesakes, now)
+            let called: Vec<_> = named.iter().map(|(name, _)| &name[..]).collect();
+            let merged = aliases::by_name(tx, keys, &called).await?;
+            overlay.over_refusals(&named, &merged, namesakes, now)
         }
     };
     let account_ids: Vec<_> = accounts.values().copied().collect();
