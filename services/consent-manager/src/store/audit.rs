@@ -68,8 +68,9 @@ pub async fn known(
 ) -> Result<HashMap<Uuid, BTreeMap<i64, [u8; 32]>>, StoreError> {
     let rows = tx
         .scoped(
-            "SELECT e.stream_id, e.seq, e.act FROM {rows} JOIN audit_events e
-               ON e.business_id = $1 AND e.producer = batch.producer
+            // `CROSS JOIN` keeps SQLite from starting at the events.
+            "SELECT e.stream_id, e.seq, e.act FROM {rows} CROSS JOIN audit_events e
+             WHERE e.business_id = $1 AND e.producer = batch.producer
               AND e.stream_id = batch.stream_id AND e.seq = batch.seq",
         )
         .rows(

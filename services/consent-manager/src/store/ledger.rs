@@ -149,10 +149,10 @@ pub async fn leaves(
     tx: &mut Tx,
     changes: &[(ContactId, i64)],
 ) -> Result<HashMap<ContactId, BTreeMap<i64, [u8; 32]>>, StoreError> {
-    // On PostgreSQL change by change, as in `consents::of`.
+    // On PostgreSQL change by change, as in `consents::of`. `CROSS JOIN` keeps SQLite from starting at the ledger.
     let sql = tx.dialect(
-        "SELECT l.contact_id, l.seq, l.leaf_hash FROM {rows} JOIN ledger l
-           ON l.business_id = $1 AND l.contact_id = batch.contact_id AND l.seq = batch.seq",
+        "SELECT l.contact_id, l.seq, l.leaf_hash FROM {rows} CROSS JOIN ledger l
+         WHERE l.business_id = $1 AND l.contact_id = batch.contact_id AND l.seq = batch.seq",
         "SELECT l.* FROM {rows} CROSS JOIN LATERAL (
              SELECT contact_id, seq, leaf_hash FROM ledger
              WHERE business_id = $1 AND contact_id = batch.contact_id AND seq = batch.seq OFFSET 0

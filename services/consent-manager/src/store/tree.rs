@@ -36,11 +36,11 @@ pub async fn hashes(
 ) -> Result<HashMap<Node, Hash>, StoreError> {
     let (leaves, nodes): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| node.level == 0);
     let mut found = HashMap::with_capacity(leaves.len() + nodes.len());
-    // On PostgreSQL one by one, by the key, as in `consents::of`.
+    // On PostgreSQL one by one, by the key, as in `consents::of`. `CROSS JOIN` keeps SQLite from starting at the tree.
     if !leaves.is_empty() {
         let sql = tx.dialect(
-            "SELECT l.ledger_index, l.leaf_hash FROM {rows} JOIN ledger l
-               ON l.business_id = $1 AND l.ledger_index = batch.ledger_index",
+            "SELECT l.ledger_index, l.leaf_hash FROM {rows} CROSS JOIN ledger l
+             WHERE l.business_id = $1 AND l.ledger_index = batch.ledger_index",
             "SELECT l.* FROM {rows} CROSS JOIN LATERAL (
                  SELECT ledger_index, leaf_hash FROM ledger
                  WHERE business_id = $1 AND ledger_index = batch.ledger_index OFFSET 0
@@ -53,8 +53,8 @@ pub async fn hashes(
     }
     if !nodes.is_empty() {
         let sql = tx.dialect(
-            "SELECT n.level, n.node_index, n.hash FROM {rows} JOIN tree_nodes n
-               ON n.business_id = $1 AND n.level = batch.level AND n.node_index = batch.node_index",
+            "SELECT n.level, n.node_index, n.hash FROM {rows} CROSS JOIN tree_nodes n
+             WHERE n.business_id = $1 AND n.level = batch.level AND n.node_index = batch.node_index",
             "SELECT n.* FROM {rows} CROSS JOIN LATERAL (
                  SELECT level, node_index, hash FROM tree_nodes
                  WHERE business_id = $1 AND level = batch.level

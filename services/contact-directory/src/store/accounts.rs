@@ -246,8 +246,8 @@ pub async fn linked(
     let found = tx
         .scoped(
             "SELECT x.account_id, x.contact_id FROM {rows}
-             JOIN account_contacts x ON x.account_id = batch.account_id AND x.contact_id = batch.contact_id
-             WHERE x.business_id = $1",
+             CROSS JOIN account_contacts x
+             WHERE x.business_id = $1 AND x.account_id = batch.account_id AND x.contact_id = batch.contact_id",
         )
         .rows(
             Rows::new()

@@ -100,11 +100,12 @@ macro_rules! refused_by_others {
              ), refused AS MATERIALIZED (
                  SELECT p.blind_index, COUNT(*) AS refusals
                  FROM (SELECT DISTINCT blind_index FROM mine) of
-                 JOIN contact_points p ON p.business_id = $1 AND p.channel = ",
+                 CROSS JOIN contact_points p
+                 CROSS JOIN contacts c
+                 WHERE p.business_id = $1 AND p.channel = ",
             $channel,
             " AND p.blind_index = of.blind_index
-                 JOIN contacts c ON c.business_id = p.business_id AND c.contact_id = p.contact_id
-                 WHERE c.",
+                     AND c.business_id = $1 AND c.contact_id = p.contact_id AND c.",
             $state,
             " = 3 GROUP BY p.blind_index
              )

@@ -226,9 +226,10 @@ pub async fn linked(
     let found = tx
         .scoped(
             "SELECT x.lead_id, x.contact_id, l.primary_contact_id FROM {rows}
-             JOIN lead_contacts x ON x.lead_id = batch.lead_id AND x.contact_id = batch.contact_id
-             JOIN leads l ON l.business_id = x.business_id AND l.lead_id = x.lead_id
-             WHERE x.business_id = $1",
+             CROSS JOIN lead_contacts x
+             CROSS JOIN leads l
+             WHERE x.business_id = $1 AND x.lead_id = batch.lead_id AND x.contact_id = batch.contact_id
+               AND l.business_id = $1 AND l.lead_id = x.lead_id",
         )
         .rows(
             Rows::new()

@@ -6,6 +6,7 @@ mod keys;
 mod links;
 mod pages;
 mod people;
+mod plans;
 mod prefixes;
 mod rotation;
 mod scope;
