@@ -104,7 +104,7 @@ fn parquet_has_types_and_many_groups() {
     let rows: Vec<Row> = (0..45_000).map(|i| row(i, if i % 2 == 0 { "ก" } else { "" })).collect();
     let bytes = file(Format::Parquet, &rows, &[999, 1, 30_000]);
     let reader = SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap();
-    assert_eq!(reader.metadata().num_row_groups(), 6);
+    assert_eq!(reader.metadata().num_row_groups(), 12);
     let mut seen = 0;
     for (i, read) in (0..).zip(reader.get_row_iter(None).unwrap()) {
         let read = read.unwrap();
