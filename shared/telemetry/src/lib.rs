@@ -206,7 +206,9 @@ const SERVICES: [&str; 4] =
 fn may_be_heard(metadata: &Metadata<'_>) -> bool {
     let origin = metadata.target().split("::").next().unwrap_or_default();
     let ours = origin.starts_with("yinyom") || SERVICES.contains(&origin);
-    *metadata.level() <= Level::INFO || ours
+    // It tells of its own making at INFO.
+    let loudest = if origin.starts_with("opentelemetry") { Level::WARN } else { Level::INFO };
+    *metadata.level() <= loudest || ours
 }
 
 fn report_panic(panic: &PanicHookInfo<'_>) {

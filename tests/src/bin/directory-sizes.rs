@@ -49,13 +49,15 @@ enum Question {
     Phone,
     Email,
     NamePrefix,
-    /// 1,000 contacts.
+    /// 1,000 contacts of a page: as a campaign goes through them.
     Check,
+    /// 1,000 contacts from all over.
+    CheckScattered,
     Preview,
     SharedSummary,
 }
 
-const ALL: [Question; 9] = [
+const ALL: [Question; 10] = [
     Question::Get,
     Question::Page,
     Question::PageByName,
@@ -63,6 +65,7 @@ const ALL: [Question; 9] = [
     Question::Email,
     Question::NamePrefix,
     Question::Check,
+    Question::CheckScattered,
     Question::Preview,
     Question::SharedSummary,
 ];
@@ -127,8 +130,10 @@ struct Asker {
     previews: PreviewServiceClient<Wire>,
     shared: SharedAddressServiceClient<Wire>,
     contacts: usize,
-    /// Some of them.
+    /// 1,000 of them, from all over.
     names: Vec<String>,
+    /// 1,000 each, one after the other.
+    pages: Vec<Vec<String>>,
     /// Where pages begin.
     tokens: Vec<String>,
     asked: usize,
@@ -173,11 +178,11 @@ impl Asker {
             status.map_or(-1, |status| status.into_inner().backlog)
         };
         while waits().await > 0 {}
-        let (names, tokens) = look_around(&business).await;
+        let (names, pages, tokens) = look_around(&business, contacts / 1_000).await;
         let wire = InterceptedService::new(house.directory.clone(), business.owner.bearer.clone());
         let previews = PreviewServiceClient::new(wire.clone());
         let shared = SharedAddressServiceClient::new(wire);
-        Self { business, previews, shared, contacts, names, tokens, asked: 0 }
+        Self { business, previews, shared, contacts, names, pages, tokens, asked: 0 }
     }
 
     async fn median_of(&mut self, question: Question) -> Duration {
@@ -236,11 +241,15 @@ impl Asker {
                 let search = dir::SearchContactsRequest { name_prefix, ..search };
                 searched(&mut owner, search).await
             }
-            Question::Check => {
+            Question::Check | Question::CheckScattered => {
+                let contacts = match question {
+                    Question::Check => &self.pages[number % self.pages.len()],
+                    _ => &self.names,
+                };
                 let check = dir::BatchCheckConsentRequest {
                     parent,
                     channel: Channel::Phone.into(),
-                    contacts: self.names.clone(),
+                    contacts: contacts.clone(),
                 };
                 let checks = owner.consents.batch_check_consent(check).await.expect("an answer");
                 checks.into_inner().checks.len() / 1_000
@@ -264,8 +273,11 @@ impl Asker {
     }
 }
 
-/// 1,000 of the contacts, from all over, and where pages begin.
-async fn look_around(business: &TestBusiness) -> (Vec<String>, Vec<String>) {
+/// Every so many-th contact, some whole pages, and where pages begin.
+async fn look_around(
+    business: &TestBusiness,
+    step: usize,
+) -> (Vec<String>, Vec<Vec<String>>, Vec<String>) {
     let mut contacts = business.owner.contacts.clone();
     let (mut pages, mut tokens) = (Vec::new(), vec![String::new()]);
     while let Some(page_token) = tokens.last().filter(|token| pages.is_empty() || !token.is_empty())
@@ -282,9 +294,10 @@ async fn look_around(business: &TestBusiness) -> (Vec<String>, Vec<String>) {
     }
     // The last one has no contacts after it, and the one before it may have less than a hundred.
     tokens.truncate(tokens.len().saturating_sub(2).max(1));
-    let of_each = 1_000_usize.div_ceil(pages.len());
-    let names = pages.into_iter().flat_map(|page| page.into_iter().take(of_each)).take(1_000);
-    (names.collect(), tokens)
+    let names = pages.iter().flatten().step_by(step.max(1)).take(1_000).cloned().collect();
+    pages.retain(|page| page.len() == 1_000);
+    let every = pages.len().div_ceil(10).max(1);
+    (names, pages.into_iter().step_by(every).collect(), tokens)
 }
 
 async fn searched(owner: &mut Person, search: dir::SearchContactsRequest) -> usize {

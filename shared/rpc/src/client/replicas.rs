@@ -128,7 +128,9 @@ impl Replicas {
             .into_iter()
             .filter(|address| known.iter().all(|replica| replica.address != *address))
             .collect();
-        if gone > 0 || !new.is_empty() {
+        if known.is_empty() && gone == 0 {
+            tracing::debug!(replicas = new.len(), "the replicas of a service are known");
+        } else if gone > 0 || !new.is_empty() {
             tracing::info!(new = new.len(), gone, "the replicas of a service have changed");
         }
         known.extend(new.into_iter().map(|address| {
