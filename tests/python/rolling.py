@@ -30,7 +30,8 @@ PAUSE = 0.01
 
 
 def main(addresses, token, request):
-    options = [("grpc.service_config", json.dumps(CONFIG)), ("grpc.enable_retries", 1)]
+    # Several addresses are no authority.
+    options = [("grpc.service_config", json.dumps(CONFIG)), ("grpc.enable_retries", 1), ("grpc.default_authority", "directory")]
     request = base64.b64decode(request)
     channel = grpc.insecure_channel(f"ipv4:{addresses}", options=options)
     call, done = channel.unary_unary(METHOD), threading.Event()

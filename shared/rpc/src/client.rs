@@ -260,7 +260,11 @@ impl Service<Request<Body>> for Connection {
 fn transport(status: &Status) -> Status {
     tracing::warn!(code = ?status.code(), error = status.message(), "a call did not get there");
     match status.code() {
-        Code::Cancelled | Code::DeadlineExceeded => refuse(&EdgeFault::DeadlineExceeded),
+        Code::DeadlineExceeded => refuse(&EdgeFault::DeadlineExceeded),
+        // A timeout of tonic's (TRAPS 12). A connection that ended in the middle of a call has this code, too.
+        Code::Cancelled if status.message().contains("imeout") => {
+            refuse(&EdgeFault::DeadlineExceeded)
+        }
         _ => refuse(&EdgeFault::PeerUnavailable),
     }
 }

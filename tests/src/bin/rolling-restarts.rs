@@ -25,6 +25,8 @@ use yinyom_proto::directory::v1 as dir;
 use yinyom_tests::rolling::{Fleet, Load, SERVICES, Service, Told};
 
 const PEAK: Duration = Duration::from_secs(5);
+/// What a platform waits after one replica before it takes the next (`minReadySeconds`, which the manifests have at 5).
+const SETTLE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -49,6 +51,7 @@ async fn main() -> ExitCode {
             for service in SERVICES {
                 for number in 0..2 {
                     slowest = slowest.max(fleet.restart(service, number).await);
+                    tokio::time::sleep(SETTLE).await;
                 }
             }
             if round % 10 == 9 {

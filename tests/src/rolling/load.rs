@@ -148,6 +148,8 @@ impl Load {
                     contact,
                     channels: vec![Channel::Phone.into()],
                     surface: Surface::Api.into(),
+                    // So that it may be asked twice.
+                    request_id: uuid::Uuid::new_v4().to_string(),
                     ..<_>::default()
                 };
                 let mut consents = ConsentServiceClient::new(self.directory.clone());

@@ -24,7 +24,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long one that failed once is left alone; twice as long after each failure in a row.
 const REST: Duration = Duration::from_millis(100);
-const LONGEST_REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// A call that is given up earlier says nothing of whom it was made to.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -92,8 +92,10 @@ impl Replicas {
             .filter(|replica| replica.is_up(now) && Some(replica.address) != other)
             .collect();
         if fit.is_empty() {
-            // Whoever has rested longest is the likeliest to be back.
-            return known.iter().min_by_key(|replica| replica.rests_until()).cloned();
+            // Whoever has rested longest is the likeliest to be back; not the one that has just failed.
+            let others = || known.iter().filter(|replica| Some(replica.address) != other);
+            let rested = others().min_by_key(|replica| replica.rests_until());
+            return rested.or_else(|| known.first()).cloned();
         }
         let mut two = fit.choose_multiple(&mut rand::rng(), 2);
         let (first, second) = (two.next()?, two.next());
@@ -164,6 +166,10 @@ impl Replica {
     /// It gets no calls for a while, as long as there is another one.
     fn failed(&self) {
         let mut rest = self.rest();
+        // Calls that were under way at the same time fail for one reason.
+        if rest.until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
         let full = REST.saturating_mul(1 << rest.failures.min(10)).min(LONGEST_REST);
         rest.failures = rest.failures.saturating_add(1);
         rest.until = Some(Instant::now() + jittered(full));

@@ -85,6 +85,10 @@ impl Behind {
     }
 
     fn route(&self) -> Route {
+        Route::Many(Many::new(self.replicas()))
+    }
+
+    fn replicas(&self) -> Replicas {
         let behind = self.clone();
         let lookup: Lookup = Box::new(move || {
             let now = behind.0.lock().unwrap().clone();
@@ -93,7 +97,7 @@ impl Behind {
         let dial: Dial = Box::new(|address| {
             Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
         });
-        Route::Many(Many::new(Replicas::watch(lookup, dial)))
+        Replicas::watch(lookup, dial)
     }
 }
 
@@ -200,6 +204,36 @@ async fn where_nobody_is_left_a_call_fails_and_is_not_made_for_ever() {
         }
     };
     tokio::time::timeout(LIMIT, fail).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_just_failed_is_not_called_again_while_another_one_rests() {
+    let (one, other) =
+        (serve(ServingStatus::Serving).await, serve(ServingStatus::NotServing).await);
+    let addresses = [one.address, other.address];
+    let replicas = Behind::these([&one, &other]).replicas();
+    for _ in 0..2 {
+        // Both rest, the second one for a shorter time.
+        let first = replicas.pick(None).await.unwrap();
+        first.begin().end(false);
+    }
+    for address in addresses {
+        let picked = replicas.pick(Some(address)).await.unwrap();
+        assert_ne!(picked.address, address);
+    }
+}
+
+#[tokio::test]
+async fn calls_that_fail_together_count_once() {
+    let one = serve(ServingStatus::Serving).await;
+    let replicas = Behind::these([&one]).replicas();
+    let replica = replicas.pick(None).await.unwrap();
+    for _ in 0..20 {
+        replica.begin().end(false);
+    }
+    assert_eq!(replica.rest().failures, 1);
+    replica.begin().end(true);
+    assert!(replica.is_up(Instant::now()));
 }
 
 #[tokio::test]
