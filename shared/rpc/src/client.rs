@@ -5,8 +5,6 @@ mod places;
 mod replicas;
 mod route;
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,13 +15,13 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
-use tokio::net::lookup_host;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, ServiceExt};
 use yinyom_identity::TokenSource;
 use yinyom_kernel::Language;
 use yinyom_telemetry::{TRACE_PARENT, trace_parent};
@@ -72,20 +70,15 @@ pub struct ConnectError(String);
 /// they break: to each replica that there is behind the endpoint's name, or to an address.
 pub fn connect(config: &ClientConfig, tokens: TokenSource) -> Result<Connection, ConnectError> {
     endpoint(config, &["http"])?;
-    let http = |at| {
-        let mut http = HttpConnector::new_with_resolver(at);
-        http.set_nodelay(true);
-        http
-    };
-    connect_to_each(config, tokens, http)
+    connect_to_each(config, tokens, |to_address| to_address)
 }
 
-/// Like [`connect`], over whatever `connector` makes of an address. The endpoint may be `https://…`, and then TLS is the
-/// connector's own affair.
+/// Like [`connect`], over whatever `connector` makes of a connection to an address. The endpoint may be `https://…`, and
+/// then TLS is the connector's own affair.
 pub fn connect_to_each<C>(
     config: &ClientConfig,
     tokens: TokenSource,
-    connector: impl Fn(At) -> C + Send + Sync + 'static,
+    connector: impl Fn(ToAddress) -> C + Send + Sync + 'static,
 ) -> Result<Connection, ConnectError>
 where
     C: Service<Uri> + Send + 'static,
@@ -97,27 +90,41 @@ where
     let (to, Places { origin, hosts }) = endpoint(config, &["http", "https"])?;
     let lookup: Lookup = Box::new(move || Box::pin(look_up(hosts.clone())));
     let dial = Box::new(move |address| {
-        to.clone().origin(origin.clone()).connect_with_connector_lazy(connector(At(address)))
+        let connector = connector(ToAddress::new(address));
+        to.clone().origin(origin.clone()).connect_with_connector_lazy(connector)
     });
     let route = Route::Many(Many::new(Replicas::watch(lookup, dial)));
     Ok(Connection { route, tokens, timeout: Some(config.timeout) })
 }
 
-/// Resolves any name to one address: that of the replica which is meant.
-#[derive(Debug, Clone, Copy)]
-pub struct At(SocketAddr);
+/// Connects to one address, whatever place the call names: that of the replica which is meant. A resolver would not do: a
+/// place that is an address itself is not resolved, and the port is always the place's own.
+#[derive(Debug, Clone)]
+pub struct ToAddress {
+    http: HttpConnector,
+    address: SocketAddr,
+}
 
-impl Service<Name> for At {
-    type Response = std::iter::Once<SocketAddr>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+impl ToAddress {
+    fn new(address: SocketAddr) -> Self {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        Self { http, address }
+    }
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+impl Service<Uri> for ToAddress {
+    type Response = TokioIo<TcpStream>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Name) -> Self::Future {
-        ready(Ok(std::iter::once(self.0)))
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (http, to) = (self.http.clone(), format!("http://{}", self.address));
+        Box::pin(async move { Ok(http.oneshot(to.parse()?).await?) })
     }
 }
 

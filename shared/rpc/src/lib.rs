@@ -41,7 +41,7 @@ mod status;
 
 pub use call::Call;
 pub use client::{
-    At, ClientConfig, ConnectError, Connection, Places, channel, channel_with, connect,
+    ClientConfig, ConnectError, Connection, Places, ToAddress, channel, channel_with, connect,
     connect_to_each, connect_with,
 };
 pub use config::{CallLimits, MAX_MESSAGE_BYTES, Rate, ServerConfig};

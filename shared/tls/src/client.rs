@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use http::Uri;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
@@ -41,21 +40,20 @@ impl ClientTls {
         tokens: TokenSource,
     ) -> Result<Connection, ConnectError> {
         let tls = self.clone();
-        connect_to_each(config, tokens, move |at| {
-            tls.over(HttpConnector::new_with_resolver(at), Protocol::Http2)
-        })
+        connect_to_each(config, tokens, move |to_address| tls.over(to_address, Protocol::Http2))
     }
 
     /// Makes connections for an HTTP client. It is called with `https` or without a scheme that matters: what it makes is
     /// TLS in any case.
     pub fn connector(&self, protocol: Protocol) -> TlsConnector {
-        self.over(HttpConnector::new(), protocol)
-    }
-
-    fn over<R>(&self, mut http: HttpConnector<R>, protocol: Protocol) -> TlsConnector<R> {
+        let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        TlsConnector { tls: self.clone(), http, protocol }
+        self.over(http, protocol)
+    }
+
+    fn over<C>(&self, tcp: C, protocol: Protocol) -> TlsConnector<C> {
+        TlsConnector { tls: self.clone(), tcp, protocol }
     }
 }
 
@@ -68,17 +66,17 @@ pub enum Protocol {
 
 /// Makes a connection with the certificates that are in force when it is needed.
 #[derive(Debug, Clone)]
-pub struct TlsConnector<R = GaiResolver> {
+pub struct TlsConnector<C = HttpConnector> {
     tls: ClientTls,
-    http: HttpConnector<R>,
+    tcp: C,
     protocol: Protocol,
 }
 
-impl<R> Service<Uri> for TlsConnector<R>
+impl<C> Service<Uri> for TlsConnector<C>
 where
-    HttpConnector<R>: Service<Uri, Response = TokioIo<TcpStream>> + Clone + Send + 'static,
-    <HttpConnector<R> as Service<Uri>>::Future: Send,
-    BoxError: From<<HttpConnector<R> as Service<Uri>>::Error>,
+    C: Service<Uri, Response = TokioIo<TcpStream>> + Clone + Send + 'static,
+    C::Future: Send,
+    BoxError: From<C::Error>,
 {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = BoxError;
@@ -92,8 +90,8 @@ where
         let config = ClientConfig::clone(&self.tls.0.load());
         let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_only();
         let connector = match self.protocol {
-            Protocol::Http1 => builder.enable_http1().wrap_connector(self.http.clone()),
-            Protocol::Http2 => builder.enable_http2().wrap_connector(self.http.clone()),
+            Protocol::Http1 => builder.enable_http1().wrap_connector(self.tcp.clone()),
+            Protocol::Http2 => builder.enable_http2().wrap_connector(self.tcp.clone()),
         };
         Box::pin(async move { connector.oneshot(secure(uri)?).await })
     }

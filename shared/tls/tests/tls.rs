@@ -11,6 +11,11 @@ use house::{CLIENT, House, OTHER, hello, peer_of, refused, tls_of};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use yinyom_identity::{TokenIssuer, TokenSource};
+use yinyom_kernel::SystemClock;
+use yinyom_rpc::ClientConfig;
 use yinyom_testkit::certificates::Authority;
 use yinyom_tls::{ClientAuthentication, HandshakeLimits, Identity, TlsError, Trust};
 
@@ -65,6 +70,24 @@ async fn a_port_that_another_authority_vouches_for_is_not_called() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let house = House::start(&authority, "none").await;
     refused(&house, &tls_of(&stranger, None)).await;
+}
+
+/// By its name, and where it is: a call to one replica never arrives at another one.
+#[tokio::test]
+async fn each_replica_is_called_where_it_is() {
+    let authority = Authority::new();
+    let houses = [House::start(&authority, "none").await, House::start(&authority, "none").await];
+    let places = houses.each_ref().map(|house| house.address.to_string()).join(",");
+    let issuer = TokenIssuer::generate("tests", Arc::new(SystemClock)).unwrap();
+    let tokens = TokenSource::issuer(Arc::new(issuer), "tests", "tests");
+    let config = ClientConfig::new(format!("https://{places}"));
+    let mut calls = HealthClient::new(tls_of(&authority, None).connect(&config, tokens).unwrap());
+    let both = async {
+        while houses.iter().any(|house| house.calls() == 0) {
+            calls.check(HealthCheckRequest::default()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
 }
 
 #[tokio::test]
@@ -156,7 +179,7 @@ async fn a_handshake_has_a_limit_of_time() {
 async fn plain_text_gets_no_answer_and_no_harm_is_done() {
     let authority = Authority::new();
     let house = House::start(&authority, "none").await;
-    let plain = yinyom_rpc::ClientConfig::new(format!("http://{}", house.address));
+    let plain = ClientConfig::new(format!("http://{}", house.address));
     hello(&yinyom_rpc::channel(&plain).unwrap()).await.unwrap_err();
     hello(&house.channel(&tls_of(&authority, None))).await.unwrap();
 }

@@ -84,7 +84,7 @@ impl House {
         self.served.await.unwrap();
     }
 
-    fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         self.peers.lock().unwrap().len()
     }
 }

@@ -17,9 +17,12 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower::service_fn;
 
+use yinyom_identity::{TokenIssuer, TokenSource};
+use yinyom_kernel::SystemClock;
+
 use super::*;
 use crate::client::route::{Many, Route};
-use crate::{Health, stand_by};
+use crate::{ClientConfig, Health, connect, stand_by};
 
 /// Long enough for anything here on any machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -126,6 +129,20 @@ async fn every_replica_gets_calls() {
         (serve(ServingStatus::Serving).await, serve(ServingStatus::NotServing).await);
     let route = Behind::these([&one, &other]).route();
     until_heard(&route, &[ONE, OTHER]).await;
+}
+
+/// Told as an operator tells it, with a port each.
+#[tokio::test]
+async fn each_place_is_called_where_it_is() {
+    let (one, other) =
+        (serve(ServingStatus::Serving).await, serve(ServingStatus::NotServing).await);
+    let config = ClientConfig::new(format!("http://{},{}", one.address, other.address));
+    let issuer = TokenIssuer::generate("tests", Arc::new(SystemClock)).unwrap();
+    let tokens = TokenSource::issuer(Arc::new(issuer), "tests", "tests");
+    let route = connect(&config, tokens).unwrap().route;
+    until_heard(&route, &[ONE, OTHER]).await;
+    drop(one);
+    until_heard(&route, &[OTHER]).await;
 }
 
 #[tokio::test]
