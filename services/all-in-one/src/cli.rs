@@ -7,6 +7,7 @@ use crate::export::ExportArgs;
 use crate::import::ImportArgs;
 use crate::keys::KeysCommand;
 use crate::ledger::{CheckpointArgs, ExportLedgerArgs, LedgerArgs};
+use crate::migrate::MigrateArgs;
 use crate::receipt::{ReceiptArgs, VerifyReceiptArgs};
 use crate::recount::RecountArgs;
 use crate::report::ReportArgs;
@@ -109,6 +110,11 @@ pub enum Command {
     VerifyReceipt {
         #[command(flatten)]
         args: VerifyReceiptArgs,
+    },
+    /// Bring the schema of a service's database up to date, and end. It may run twice, at once, and beside the services.
+    Migrate {
+        #[command(flatten)]
+        args: MigrateArgs,
     },
     /// Rotate master keys, renew the keys of businesses, in a service's database.
     Keys {

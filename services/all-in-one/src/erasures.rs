@@ -10,7 +10,6 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::FalseyValueParser;
 use contact_directory::commands::catch_up::about;
 use contact_directory::commands::erase::Replay;
 use contact_directory::store::erase::Erased;
@@ -18,8 +17,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yinyom_consent::CONTACTS;
-use yinyom_db::{Db, DbConfig};
+use yinyom_db::Db;
 use yinyom_kernel::{BusinessId, ContactId};
+use yinyom_process::DatabaseArgs;
 
 use crate::say;
 
@@ -57,13 +57,8 @@ pub enum Keeper {
 /// Which database.
 #[derive(clap::Args)]
 pub struct At {
-    /// The service's database: `sqlite:PATH` or `postgres://…`
-    #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
-    database_url: String,
-
-    /// Work even as a PostgreSQL role that row-level security does not bind
-    #[arg(long, env = "YINYOM_ALLOW_RLS_BYPASS", value_parser = FalseyValueParser::new())]
-    allow_rls_bypass: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 /// A line of a list.
@@ -147,15 +142,11 @@ async fn replay(list: PathBuf, at: &At) -> Result<(), Box<dyn Error>> {
 
 impl At {
     async fn open(&self, service: Keeper) -> Result<Db, Box<dyn Error>> {
-        let config = DbConfig {
-            allow_rls_bypass: self.allow_rls_bypass,
-            ..DbConfig::new(self.database_url.clone())
-        };
         let migrations = match service {
             Keeper::Directory => &contact_directory::MIGRATIONS,
             Keeper::Manager => &consent_manager::MIGRATIONS,
         };
-        Ok(Db::connect(&config, migrations).await?)
+        Ok(Db::connect(&self.database.config()?, migrations).await?)
     }
 }
 

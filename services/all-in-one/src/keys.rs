@@ -17,9 +17,10 @@ use yinyom_db::{Db, DbConfig, DbError};
 use yinyom_kernel::{BusinessId, Clock, Name, Scope, SystemClock, from_micros};
 use yinyom_keys::{Counts, Pace, Shelf, ShelfError, check};
 use yinyom_privacy::{KeyId, MasterKeys};
-use yinyom_process::KeyArgs;
+use yinyom_process::{DatabaseArgs, KeyArgs};
 
 use crate::import::grouped;
+use crate::migrate::Keeper;
 use crate::say;
 
 /// How often a line says how far it is.
@@ -64,14 +65,6 @@ pub enum KeysCommand {
     },
 }
 
-/// A service that keeps wrapped keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Keeper {
-    Settings,
-    Directory,
-    Manager,
-}
-
 /// Which database, and the keys of the service that it is of.
 #[derive(clap::Args)]
 pub struct At {
@@ -79,13 +72,8 @@ pub struct At {
     #[arg(long, env = "YINYOM_SERVICE")]
     service: Keeper,
 
-    /// The service's database: `sqlite:PATH` or `postgres://…`
-    #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
-    database_url: String,
-
-    /// Work even as a PostgreSQL role that row-level security does not bind
-    #[arg(long, env = "YINYOM_ALLOW_RLS_BYPASS", value_parser = FalseyValueParser::new())]
-    allow_rls_bypass: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
 
     #[command(flatten)]
     keys: KeyArgs,
@@ -156,17 +144,8 @@ struct Opened {
 impl At {
     async fn open(&self) -> Result<Opened, Box<dyn Error>> {
         let masters = self.keys.masters()?;
-        let config = DbConfig {
-            allow_rls_bypass: self.allow_rls_bypass,
-            statement_timeout: STATEMENT,
-            ..DbConfig::new(self.database_url.clone())
-        };
-        let migrations = match self.service {
-            Keeper::Settings => &consent_settings::MIGRATIONS,
-            Keeper::Directory => &contact_directory::MIGRATIONS,
-            Keeper::Manager => &consent_manager::MIGRATIONS,
-        };
-        let db = Db::connect(&config, migrations).await?;
+        let config = DbConfig { statement_timeout: STATEMENT, ..self.database.config()? };
+        let db = Db::connect(&config, self.service.migrations()).await?;
         check(&db, &masters).await?;
         Ok(Opened { service: self.service, db, masters })
     }

@@ -6,6 +6,7 @@
 //! - [`import`], [`report`], [`export`], [`receipt`]: clients like any other, for the services of this or another machine.
 //! - [`recount`]: whether what the manager keeps beside its ledger is what the ledger says.
 //! - [`erasures`]: whom a database knows to be erased, and erasing them anew.
+//! - [`migrate`]: the schema of a service's database, brought up to date before the service is.
 //! - [`keys`]: rotation of keys in a service's database.
 //! - [`ledger`], [`verify`]: what a company keeps of its ledger, and verifies offline.
 //! - [`token`]: a token for whoever needs one while trying things out.
@@ -28,6 +29,7 @@ mod keys;
 mod ledger;
 #[cfg(test)]
 mod limits_table;
+mod migrate;
 mod receipt;
 mod recount;
 mod report;
@@ -85,6 +87,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Some(Command::Verify { args }) => Ok(verify::run(&args)?),
         Some(Command::VerifyReceipt { args }) => Ok(receipt::verify_file(&args)?),
+        Some(Command::Migrate { args }) => migrate::run(args).await,
         Some(Command::Keys { command }) => keys::run(*command).await,
         Some(Command::Recount { args }) => recount::run(args).await,
         Some(Command::Erasures { command }) => erasures::run(command).await,

@@ -12,6 +12,7 @@ use clap::builder::FalseyValueParser;
 use consent_manager::commands::{Recount, recount, repair};
 use yinyom_db::{Db, DbConfig, DbError};
 use yinyom_kernel::{BusinessId, Name, Scope};
+use yinyom_process::DatabaseArgs;
 
 use crate::import::grouped;
 use crate::say;
@@ -26,13 +27,9 @@ const MOST: u64 = 100;
 /// Recounts what is kept beside the ledger, and names each difference.
 #[derive(clap::Args)]
 pub struct RecountArgs {
-    /// The database of consent-manager: `sqlite:PATH` or `postgres://…`
-    #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
-    database_url: String,
-
-    /// Work even as a PostgreSQL role that row-level security does not bind
-    #[arg(long, env = "YINYOM_ALLOW_RLS_BYPASS", value_parser = FalseyValueParser::new())]
-    allow_rls_bypass: bool,
+    /// Of consent-manager.
+    #[command(flatten)]
+    database: DatabaseArgs,
 
     /// This business alone: `businesses/…`
     #[arg(long, env = "YINYOM_BUSINESS")]
@@ -47,11 +44,7 @@ pub struct RecountArgs {
 /// Recounts.
 pub async fn run(args: RecountArgs) -> Result<ExitCode, Box<dyn Error>> {
     let only = args.business.as_deref().map(Name::parse_business).transpose()?;
-    let config = DbConfig {
-        allow_rls_bypass: args.allow_rls_bypass,
-        statement_timeout: STATEMENT,
-        ..DbConfig::new(args.database_url.clone())
-    };
+    let config = DbConfig { statement_timeout: STATEMENT, ..args.database.config()? };
     let db = Db::connect(&config, &consent_manager::MIGRATIONS).await?;
     let (mut total, mut differing) = (Recount::default(), 0_u64);
     let (mut businesses, mut after) = (0_u64, None);

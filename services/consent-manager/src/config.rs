@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{
-    ConfigError, KeyArgs, LimitArgs, LogArgs, PeerArgs, ProbeArgs, TlsArgs, TokenArgs, Transport,
+    ConfigError, DatabaseArgs, KeyArgs, LimitArgs, LogArgs, PeerArgs, ProbeArgs, TlsArgs,
+    TokenArgs, Transport,
 };
 use yinyom_rpc::stand_by;
 
@@ -20,13 +20,8 @@ pub use ledger::LedgerArgs;
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
 pub struct Config {
-    /// Where the ledger is kept: `sqlite:PATH` or `postgres://…`
-    #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-
-    /// Serve even as a PostgreSQL role that row-level security does not bind: a superuser, or one with BYPASSRLS
-    #[arg(long, env = "YINYOM_ALLOW_RLS_BYPASS", value_parser = clap::builder::FalseyValueParser::new())]
-    pub allow_rls_bypass: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     /// Address to serve gRPC on
     #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7073")]
@@ -58,10 +53,7 @@ impl Config {
         clock: SharedClock,
     ) -> Result<Parts, ConfigError> {
         Ok(Parts {
-            database: DbConfig {
-                allow_rls_bypass: self.allow_rls_bypass,
-                ..DbConfig::new(self.database_url.clone())
-            },
+            database: self.database.config()?,
             masters: self.keys.masters()?,
             notary: Arc::new(self.ledger.notary()?),
             sign_earlier: self.ledger.sign_earlier_records,

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use yinyom_db::DbConfig;
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{
-    CallArgs, ConfigError, KeyArgs, LimitArgs, LogArgs, ProbeArgs, TlsArgs, TokenArgs, Transport,
+    CallArgs, ConfigError, DatabaseArgs, KeyArgs, LimitArgs, LogArgs, ProbeArgs, TlsArgs,
+    TokenArgs, Transport,
 };
 use yinyom_rpc::stand_by;
 
@@ -16,13 +16,8 @@ use crate::app::{App, Parts};
 /// The settings of a replica. Has no `Debug`: the database's address may hold a password.
 #[derive(clap::Args)]
 pub struct Config {
-    /// Where businesses, members and settings are kept: `sqlite:PATH` or `postgres://…`
-    #[arg(long, env = "YINYOM_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-
-    /// Serve even as a PostgreSQL role that row-level security does not bind: a superuser, or one with BYPASSRLS
-    #[arg(long, env = "YINYOM_ALLOW_RLS_BYPASS", value_parser = clap::builder::FalseyValueParser::new())]
-    pub allow_rls_bypass: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     /// Address to serve gRPC on
     #[arg(long, env = "YINYOM_LISTEN", default_value = "127.0.0.1:7071")]
@@ -57,10 +52,7 @@ impl Config {
     ) -> Result<Parts, ConfigError> {
         let own = SharedClock::clone(&clock);
         Ok(Parts {
-            database: DbConfig {
-                allow_rls_bypass: self.allow_rls_bypass,
-                ..DbConfig::new(self.database_url.clone())
-            },
+            database: self.database.config()?,
             masters: self.keys.masters()?,
             authenticator: self.tokens.authenticator(SharedClock::clone(&clock)).await?,
             manager: self.calls.connect(transport, &self.manager_endpoint, own)?,

@@ -71,6 +71,11 @@
 //! without the policy and without anything personal, such as `due_work`: it reads there which
 //! businesses there is something to do for, and enters one at a time.
 //!
+//! # Migrations
+//! A file `0015_expand_letters.sql` says by its name that the releases before it may go on, and start, beside it: it adds what they
+//! need not know of, and takes nothing that they use. Its name is kept in the database, where those releases find it. Any
+//! other migration that a release does not know keeps that release from starting.
+//!
 //! What is not done here: no statement of any service, no clock.
 
 mod changes;
@@ -80,6 +85,7 @@ mod error;
 pub mod idempotency;
 mod list;
 mod migrations;
+mod opening;
 mod pools;
 mod query;
 mod readers;
@@ -92,6 +98,6 @@ pub use config::{DbConfig, Durability, Gate, Pass};
 pub use db::Db;
 pub use error::{Cause, Constraint, DbError, Violated};
 pub use list::{Item, Rows};
-pub use migrations::{Migrations, OpenError};
+pub use migrations::{EXPAND, Migrated, Migrations, OpenError};
 pub use query::{Query, Record, Scalar, Value};
 pub use tx::{Done, Tx};

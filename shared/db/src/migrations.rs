@@ -1,7 +1,7 @@
 //! The schema: brought up to date when a service starts, and refused when it is from a later one.
 
 use sqlx::error::DatabaseError;
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 
 use crate::DbError;
 
@@ -28,10 +28,11 @@ pub enum OpenError {
     #[error("the database's address must begin with sqlite: or postgres:// and be well-formed")]
     Url,
 
-    /// A later release has been here. To write with this one would damage what that one wrote.
+    /// A later release has been here, and did not say that this one may go on beside it. To write with this one could
+    /// damage what that one wrote.
     #[error(
         "the database has migration {found}, which this release does not know (it knows {known} \
-         and earlier): start the later release instead"
+         and earlier) and may not run beside: start the later release instead"
     )]
     Newer { found: i64, known: i64 },
 
@@ -86,13 +87,83 @@ impl From<sqlx::Error> for OpenError {
     }
 }
 
-/// Runs what is missing on `connection`. The caller sees to it that no other process does the same.
+/// How the name of a migration begins beside which the releases before it may run: after its number, `expand_`.
+pub const EXPAND: &str = "expand ";
+
+/// What was applied before, and by what name.
+pub(crate) const HISTORY: &str =
+    "SELECT version, description FROM _sqlx_migrations ORDER BY version";
+
+/// What opening a database did to its schema.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Migrated {
+    /// The newest migration that was there before, if any was.
+    pub from: Option<i64>,
+    /// What was applied, in order: number and name.
+    pub applied: Vec<(i64, String)>,
+    /// The newest migration that is there now.
+    pub to: i64,
+    /// The newest migration that this release knows.
+    pub known: i64,
+}
+
+/// Waits until no other process migrates, and sees to it that there is a history, however short. On PostgreSQL the lock is
+/// the session's; SQLite has none but the transaction's.
+pub(crate) async fn lock<C: Migrate>(connection: &mut C) -> Result<(), OpenError> {
+    connection.lock().await.map_err(|error| cause(error, 0))?;
+    let table = &Migrator::DEFAULT.table_name;
+    connection.ensure_migrations_table(table).await.map_err(|error| cause(error, 0))
+}
+
+/// Runs what is missing in `history` on `connection`, which is locked.
 pub(crate) async fn run<C: Migrate>(
     migrator: &Migrator,
     connection: &mut C,
-) -> Result<(), OpenError> {
+    history: Vec<(i64, String)>,
+) -> Result<Migrated, OpenError> {
     let known = migrator.iter().map(|m| m.version).max().unwrap_or_default();
-    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
+    let from = history.last().map(|(version, _)| *version);
+    let later = || history.iter().filter(|(version, _)| *version > known);
+    let mut lenient = Migrator::with_migrations(migrator.iter().cloned().collect());
+    lenient.set_ignore_missing(migrator.ignore_missing || later().next().is_some());
+    if !migrator.ignore_missing {
+        admit(migrator, known, &history)?;
+        if let Some((newest, _)) = later().next_back() {
+            tracing::info!(
+                newest,
+                known,
+                "a later release has migrated the database, and lets this one go on"
+            );
+        }
+    }
+    lenient.run_direct(None, connection, false).await.map_err(|error| cause(error, known))?;
+    let missing =
+        |migration: &&Migration| !history.iter().any(|(version, _)| *version == migration.version);
+    let applied: Vec<_> = migrator
+        .iter()
+        .filter(missing)
+        .map(|migration| (migration.version, migration.description.clone().into_owned()))
+        .collect();
+    let to = applied.iter().map(|(version, _)| *version).chain(from).max().unwrap_or_default();
+    Ok(Migrated { from, applied, to, known })
+}
+
+/// Whether this release may go on with what others have applied.
+fn admit(migrator: &Migrator, known: i64, history: &[(i64, String)]) -> Result<(), OpenError> {
+    for (version, name) in history {
+        if *version > known {
+            if !name.starts_with(EXPAND) {
+                return Err(OpenError::Newer { found: *version, known });
+            }
+        } else if !migrator.version_exists(*version) {
+            return Err(OpenError::Altered { version: *version });
+        }
+    }
+    Ok(())
+}
+
+fn cause(error: MigrateError, known: i64) -> OpenError {
+    match error {
         MigrateError::VersionMissing(found) if found > known => OpenError::Newer { found, known },
         MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => {
             OpenError::Altered { version }
@@ -102,5 +173,5 @@ pub(crate) async fn run<C: Migrate>(
         }
         MigrateError::Execute(source) => OpenError::Db(source.into()),
         _ => OpenError::Db(DbError::bug("the migrations are not well-formed")),
-    })
+    }
 }

@@ -21,6 +21,10 @@ use crate::{KeyUrl, KeyUrlError, KeyUrlLimits, Transport};
 pub enum ConfigError {
     #[error("{path} cannot be read")]
     File { path: PathBuf, source: std::io::Error },
+    #[error("{0} must hold a database's address, in one line: sqlite:PATH or postgres://…")]
+    DatabaseUrl(PathBuf),
+    #[error("the database is not named: --database-url or --database-url-file")]
+    NoDatabase,
     #[error("the key set cannot be used")]
     Keys(#[from] KeyError),
     #[error(transparent)]
@@ -243,6 +247,7 @@ mod tests {
         let command = clap::Command::new("test");
         let command = TokenArgs::augment_args(command);
         let command = crate::KeyArgs::augment_args(command);
+        let command = crate::DatabaseArgs::augment_args(command);
         let command = PeerArgs::augment_args(command);
         let command = LogArgs::augment_args(command);
         let command = crate::ProbeArgs::augment_args(command);

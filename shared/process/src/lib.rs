@@ -4,6 +4,7 @@
 //! What a service is made of beside this is its own `config` and `app`.
 
 mod args;
+mod database_args;
 mod files;
 mod key_args;
 mod key_url;
@@ -13,6 +14,7 @@ mod probes;
 mod transport;
 
 pub use args::{CallArgs, ConfigError, LogArgs, PeerArgs, TokenArgs};
+pub use database_args::DatabaseArgs;
 pub use key_args::{KeyArgs, Secret};
 pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;

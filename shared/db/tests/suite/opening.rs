@@ -12,6 +12,8 @@ use crate::{MIGRATIONS, put, some_scope, units};
 
 both_databases!(MIGRATIONS =>
     a_database_of_a_later_release_is_refused,
+    a_later_release_that_only_expands_lets_earlier_ones_go_on,
+    opening_says_what_it_did,
     a_migration_that_was_changed_is_refused,
     a_migration_that_fails_leaves_the_database_as_it_was,
     replicas_that_start_at_once_migrate_once,
@@ -19,15 +21,22 @@ both_databases!(MIGRATIONS =>
 
 /// The history of [`MIGRATIONS`] and then `sql`.
 fn followed_by(sql: &'static str) -> Migrations {
+    continued(&[("second", sql)])
+}
+
+/// The history of [`MIGRATIONS`] and then these, as 2, 3 and so on.
+fn continued(with: &[(&'static str, &'static str)]) -> Migrations {
     let add = |history: &Migrator| {
-        let next = Migration::new(
-            2,
-            Cow::Borrowed("second"),
-            MigrationType::Simple,
-            sqlx::SqlStr::from_static(sql),
-            false,
-        );
-        Migrator::with_migrations(history.iter().cloned().chain([next]).collect())
+        let next = (2..).zip(with).map(|(version, (name, sql))| {
+            Migration::new(
+                version,
+                Cow::Borrowed(*name),
+                MigrationType::Simple,
+                sqlx::SqlStr::from_static(sql),
+                false,
+            )
+        });
+        Migrator::with_migrations(history.iter().cloned().chain(next).collect())
     };
     Migrations { sqlite: add(&MIGRATIONS.sqlite), postgres: add(&MIGRATIONS.postgres) }
 }
@@ -38,6 +47,52 @@ async fn a_database_of_a_later_release_is_refused(db: TestDb) {
     let error = Db::connect(db.config(), &MIGRATIONS).await.unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 2, known: 1 }), "{error:?}");
     Db::connect(db.config(), &later).await.unwrap();
+}
+
+/// As in a roll-out: the later release migrates, and a replica of the earlier one dies and starts anew.
+async fn a_later_release_that_only_expands_lets_earlier_ones_go_on(db: TestDb) {
+    let expand = [
+        ("expand later", "CREATE TABLE later (id BIGINT PRIMARY KEY)"),
+        ("expand unit", "ALTER TABLE entry ADD COLUMN more BIGINT"),
+    ];
+    Db::connect(db.config(), &continued(&expand)).await.unwrap();
+    let earlier = Db::connect(db.config(), &MIGRATIONS).await.unwrap();
+    assert_eq!((earlier.migrated().known, earlier.migrated().to), (1, 3));
+    let scope = some_scope();
+    put(&earlier, scope, Uuid::now_v7(), 7).await.unwrap();
+    assert_eq!(units(&db, scope).await, [7]);
+
+    // One that says nothing of the kind is refused, whatever the ones around it say.
+    let contract = ("drop later", "DROP TABLE later");
+    let then =
+        continued(&[expand[0], expand[1], contract, ("expand again", "CREATE TABLE a (b INT)")]);
+    Db::connect(db.config(), &then).await.unwrap();
+    for (known, earlier) in [(1, &MIGRATIONS), (3, &continued(&expand))] {
+        let error = Db::connect(db.config(), earlier).await.unwrap_err();
+        let OpenError::Newer { found: 4, known: told } = error else { panic!("{error:?}") };
+        assert_eq!(told, known);
+    }
+    // Nor does lenience reach what this release knows.
+    let changed = continued(&[("expand later", "CREATE TABLE other (id BIGINT)")]);
+    let error = Db::connect(db.config(), &changed).await.unwrap_err();
+    assert!(
+        matches!(error, OpenError::Newer { .. } | OpenError::Altered { version: 2 }),
+        "{error:?}"
+    );
+}
+
+async fn opening_says_what_it_did(db: TestDb) {
+    let first = db.migrated();
+    // On PostgreSQL it is a copy of one that was migrated.
+    assert_eq!(first.from, if db.is_postgres() { Some(1) } else { None });
+    assert_eq!((first.applied.len(), first.to), (usize::from(!db.is_postgres()), 1));
+    let later = followed_by("CREATE TABLE later (id BIGINT PRIMARY KEY)");
+    let opened = Db::connect(db.config(), &later).await.unwrap().migrated().clone();
+    assert_eq!(opened.applied, [(2, "second".to_owned())]);
+    assert_eq!((opened.from, opened.to, opened.known), (Some(1), 2, 2));
+    let again = Db::connect(db.config(), &later).await.unwrap().migrated().clone();
+    assert!(again.applied.is_empty());
+    assert_eq!((again.from, again.to), (Some(2), 2));
 }
 
 async fn a_migration_that_was_changed_is_refused(db: TestDb) {

@@ -1,0 +1,161 @@
+//! From an address to a database that is open and up to date.
+
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use crate::changes::Changes;
+use crate::db::{Inner, pass};
+use crate::migrations::{HISTORY, Migrated, Migrations, OpenError, lock, run};
+use crate::pools::{self, Pools};
+use crate::readers::Readers;
+use crate::{Db, DbConfig, DbError, Durability, row_security};
+
+/// How long after its own limit the server may still say that a statement took too long.
+const GRACE: Duration = Duration::from_secs(1);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+impl Db {
+    /// Opens the database, creates it if it is a file, and brings its schema up to date.
+    ///
+    /// `sqlite::memory:` is a file in a temporary directory, so that readers see what is written.
+    pub async fn connect(config: &DbConfig, migrations: &Migrations) -> Result<Self, OpenError> {
+        let _pass = pass(config.gate.as_ref()).await;
+        let scheme = config.url.split(':').next().unwrap_or_default();
+        match scheme {
+            "sqlite" => Self::connect_sqlite(config, migrations).await,
+            "postgres" | "postgresql" => Self::connect_postgres(config, migrations).await,
+            _ => Err(OpenError::Url),
+        }
+    }
+
+    /// Like [`Db::connect`], but waits, for ever, for a server that cannot be reached: it may be
+    /// starting, or failing over. What another try would not mend still fails at once.
+    pub async fn connect_patiently(
+        config: &DbConfig,
+        migrations: &Migrations,
+    ) -> Result<Self, OpenError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match Self::connect(config, migrations).await {
+                Err(error) if config.url.starts_with("postgres") && error.may_pass() => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, ?pause, "the database is tried again");
+                }
+                opened => return opened,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn connect_sqlite(config: &DbConfig, migrations: &Migrations) -> Result<Self, OpenError> {
+        let unreachable = |error: std::io::Error| OpenError::Directory(error.kind());
+        let mut options: SqliteConnectOptions = config.url.parse().map_err(|_| OpenError::Url)?;
+        let mut directory = None;
+        if config.url.contains(":memory:") || config.url.contains("mode=memory") {
+            let temporary = tempfile::tempdir().map_err(unreachable)?;
+            options = SqliteConnectOptions::new().filename(temporary.path().join("yinyom.db"));
+            directory = Some(temporary);
+        } else if let Some(parent) = options.get_filename().parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(unreachable)?;
+        }
+        let synchronous = match config.durability {
+            _ if directory.is_some() => SqliteSynchronous::Off,
+            Durability::PowerCut => SqliteSynchronous::Full,
+            Durability::ProcessDeath => SqliteSynchronous::Normal,
+        };
+        let options = options
+            .foreign_keys(true)
+            .busy_timeout(config.acquire_timeout)
+            .synchronous(synchronous);
+        let pool = || pools::sqlite(config);
+        // What is deleted is overwritten: who was erased is not to be found in freed pages.
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .pragma("secure_delete", "ON")
+            .create_if_missing(true);
+        let writer = pool().max_connections(1).connect_with(writing).await?;
+        // sqlx takes no lock on SQLite; a writing transaction around all migrations is one.
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        lock(&mut *transaction).await?;
+        let history = sqlx::query_as(HISTORY).fetch_all(&mut *transaction).await?;
+        let migrated = run(&migrations.sqlite, &mut *transaction, history).await?;
+        transaction.commit().await?;
+        let reading = options.read_only(true);
+        let readers = pool().max_connections(config.readers.max(1)).connect_with(reading).await?;
+        Ok(Self::of(Inner {
+            migrated,
+            pools: Pools::Sqlite { writer, readers: Readers::of(readers) },
+            changes: Changes::in_process(),
+            gate: config.gate.clone(),
+            begin_within: config.acquire_timeout,
+            answer_within: config.statement_timeout,
+            _directory: directory,
+        }))
+    }
+
+    async fn connect_postgres(
+        config: &DbConfig,
+        migrations: &Migrations,
+    ) -> Result<Self, OpenError> {
+        let options: PgConnectOptions = config.url.parse().map_err(|_| OpenError::Url)?;
+        let options = options.application_name("yinyom");
+        // A connection of its own: the lock that sqlx takes is the session's, and is freed with it
+        // even when a migration fails.
+        let connecting = PgConnection::connect_with(&options);
+        let mut connection = tokio::time::timeout(config.acquire_timeout, connecting)
+            .await
+            .map_err(|_| DbError::unavailable("the server did not answer in time"))??;
+        let opened = open_postgres(config, migrations, &mut connection).await;
+        let _ = connection.close().await;
+        let migrated = opened?;
+
+        let timeout = config.statement_timeout.as_millis();
+        let working = options.clone().options([
+            ("statement_timeout", timeout.to_string()),
+            ("idle_in_transaction_session_timeout", timeout.to_string()),
+            ("lock_timeout", config.lock_timeout.as_millis().to_string()),
+            // Its planning costs more than our short statements do.
+            ("jit", "off".to_owned()),
+        ]);
+        let reading = working.clone().options([("default_transaction_read_only", "on")]);
+        let writers = pools::postgres(config, config.writers).connect_lazy_with(working);
+        let readers = pools::postgres(config, config.readers).connect_with(reading).await?;
+        let changes = Changes::across_processes(writers.clone(), options);
+        let pools = Pools::Postgres { writers, readers: Readers::of(readers) };
+        Ok(Self::of(Inner {
+            migrated,
+            pools,
+            changes,
+            gate: config.gate.clone(),
+            begin_within: config.acquire_timeout,
+            answer_within: config.statement_timeout.saturating_add(GRACE),
+            _directory: None,
+        }))
+    }
+}
+
+/// Sees to it that row-level security binds us, and brings the schema up to date.
+async fn open_postgres(
+    config: &DbConfig,
+    migrations: &Migrations,
+    connection: &mut PgConnection,
+) -> Result<Migrated, OpenError> {
+    if row_security::is_bypassed(connection).await? {
+        if !config.allow_rls_bypass {
+            return Err(OpenError::Unbound);
+        }
+        tracing::warn!(
+            "row-level security does not bind the database's role: the code alone keeps businesses apart"
+        );
+    }
+    lock(connection).await?;
+    let history = sqlx::query_as(HISTORY).fetch_all(&mut *connection).await?;
+    run(&migrations.postgres, connection, history).await
+}
