@@ -1,10 +1,13 @@
 //! What happens to a contact: each event as the calls that a client makes.
 
+use contact_directory::commands::bulk::Work;
 use tonic::Status;
 use yinyom_consent::Channel;
 use yinyom_proto::directory::v1 as pb;
 use yinyom_proto::directory::v1::account_service_client::AccountServiceClient;
 use yinyom_proto::directory::v1::batch_set_contact_consents_result::Result as Row;
+use yinyom_proto::directory::v1::bulk_consent_service_client::BulkConsentServiceClient;
+use yinyom_proto::directory::v1::bulk_set_result::Result as BulkRow;
 use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::directory::v1::lead_service_client::LeadServiceClient;
@@ -78,6 +81,7 @@ pub async fn prepare(town: &Town<'_>, case: &Case) -> String {
 pub async fn act(town: &Town<'_>, case: &Case, prepared: String) -> Did {
     let done = match case.event.split_once(' ') {
         Some(("set", how)) => set(town, case, how).await,
+        Some(("bulk", how)) => bulk(town, case, how).await,
         Some(("withdraw", on)) => withdraw(town, case, on).await,
         Some(("import", what)) => import(town, case, what, false).await,
         Some(("dry", of)) => import(town, case, of.trim_start_matches("run of "), true).await,
@@ -145,6 +149,40 @@ async fn set(town: &Town<'_>, case: &Case, how: &str) -> Result<Option<String>, 
         // Told as a refusal of the whole would be.
         Some(Row::Refusal(refusal)) => Err(refused(&refusal.reason)),
         None => panic!("no answer"),
+    }
+}
+
+/// As an operation that has ended by the time that one looks.
+async fn bulk(town: &Town<'_>, case: &Case, how: &str) -> Result<Option<String>, Status> {
+    let (word, on) = how.split_once(' ').unwrap();
+    let by_filter = on == "by filter";
+    let on = if by_filter { "CONTACTS" } else { on.trim_start_matches("on ") };
+    let (surface, lead, account) = place(town, case, on);
+    let (channel, state) = (town.wire_channel().into(), state(word).into());
+    let external_id = town.row(case.n, false, ConsentState::Unspecified).external_id;
+    let filter = pb::ContactFilter { external_id, ..<_>::default() };
+    let request = pb::BulkSetContactConsentsRequest {
+        parent: town.parent(case.at),
+        contacts: if by_filter { Vec::new() } else { vec![case.contact.clone()] },
+        filter: by_filter.then_some(filter),
+        surface,
+        lead,
+        account,
+        assignments: vec![pb::ConsentAssignment { channel, state, expire_time: None }],
+        ..<_>::default()
+    };
+    let mut desk = BulkConsentServiceClient::new(town.actor(case));
+    let operation = desk.bulk_set_contact_consents(request).await?.into_inner().name;
+    // It is the only one, and one block.
+    Work::new(town.house.directory.clone()).in_looks_of(1).go_on().await.unwrap();
+    let asked = pb::ListBulkSetResultsRequest { operation, ..<_>::default() };
+    let results = desk.list_bulk_set_results(asked).await?.into_inner().results;
+    let [result] = <[_; 1]>::try_from(results).expect("what became of the one contact");
+    assert_eq!(result.contact, case.contact);
+    match result.result.expect("an outcome") {
+        BulkRow::ConsentSeq(_) => Ok(None),
+        // Told as a refusal of the whole would be.
+        BulkRow::Refusal(refusal) => Err(refused(&refusal.reason)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use contact_directory::api::Api;
 use contact_directory::app;
+use contact_directory::commands::bulk::OperationRetention;
 use contact_directory::commands::{Directory, LookupRate, Relays};
 use contact_directory::store::KeyRing;
 use futures::FutureExt;
@@ -54,14 +55,16 @@ impl House {
         let relay = Relay::new(db.clone(), Nobody, clock.clone(), RelayConfig::default());
         let relays = Relays { ledger: relay.handle(), audit: relay.handle() };
         let rules = policies.clone();
-        let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer)
-            .with_lookup_rate(LookupRate::UNLIMITED);
         let tokens = Tokens::new(clock.clone());
+        let authenticator = tokens.authenticator(CALLERS);
+        let directory = Directory::new(db.clone(), clock.clone(), rules, keys, relays, sealer)
+            .with_lookup_rate(LookupRate::UNLIMITED)
+            .with_operations(authenticator.clone(), OperationRetention::default());
         let api = Arc::new(Api::new(directory.clone()));
         // A machine that has something else to do is no disagreement.
         let patient =
             ServerConfig { unary_timeout: Duration::from_mins(10), ..ServerConfig::unhurried() };
-        let stack = app::serve(api, patient, tokens.authenticator(CALLERS));
+        let stack = app::serve(api, patient, authenticator);
         let server = servers::serve(stack).await;
         let channel = server.channel();
         Self { db, clock, tokens, channel, directory, settings, policies, _server: server }
