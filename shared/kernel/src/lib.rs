@@ -12,6 +12,7 @@ mod names;
 mod page;
 mod scope;
 mod text;
+mod turn;
 
 pub use clock::{Clock, EARLIEST, ManualClock, SharedClock, SystemClock, from_micros};
 pub use deadline::{time_left, waited_for};
@@ -25,3 +26,4 @@ pub use names::{Name, NameError};
 pub use page::{MAX_PAGE_SIZE, PageSize};
 pub use scope::Scope;
 pub use text::{Language, Text, free_text, one_line};
+pub use turn::{holding, let_go};

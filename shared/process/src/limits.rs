@@ -26,13 +26,19 @@ pub struct LimitArgs {
         value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_calls: u32,
 
-    /// Of these, by members of one business
+    /// Unary calls that are worked on at a time; others wait for their turn, a quarter of a second at most [default: eight
+    /// for each core, 16 at least]
+    #[arg(long, env = "YINYOM_MAX_BUSY_CALLS", value_name = "NUMBER",
+        value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub max_busy_calls: Option<u32>,
+
+    /// Of the calls under way, by members of one business
     #[arg(long, env = "YINYOM_MAX_CALLS_PER_BUSINESS", value_name = "NUMBER",
         default_value_t = to_u32(ServerConfig::default().max_calls_per_business),
         value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_calls_per_business: u32,
 
-    /// Beyond these, urgent calls: withdrawals, the outboxes' and the policy lease's; of one business, a quarter of them
+    /// Beyond all calls under way, urgent ones: withdrawals, the outboxes' and the policy lease's; of one business, a quarter of them
     #[arg(long, env = "YINYOM_MAX_URGENT_CALLS", value_name = "NUMBER",
         default_value_t = to_u32(ServerConfig::default().max_urgent_calls),
         value_parser = value_parser!(u32).range(1..=1_000_000))]
@@ -176,6 +182,9 @@ impl LimitArgs {
             slow_reader_timeout: Duration::from_secs(self.slow_reader_timeout),
             max_connections: to_usize(self.max_connections),
             max_calls: to_usize(self.max_calls),
+            max_busy_calls: self
+                .max_busy_calls
+                .map_or_else(|| ServerConfig::default().max_busy_calls, to_usize),
             max_calls_per_business: to_usize(self.max_calls_per_business),
             max_urgent_calls: to_usize(self.max_urgent_calls),
             rate: Rate::new(self.calls_per_second, self.call_burst),

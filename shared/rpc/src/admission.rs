@@ -15,11 +15,13 @@ use yinyom_kernel::BusinessId;
 
 use crate::lines::Busy;
 use crate::rates::Rates;
+use crate::turns::Turns;
 use crate::{EdgeFault, ServerConfig};
 
 /// The places of a server.
 pub(crate) struct Admission {
     places: Arc<Semaphore>,
+    pub(crate) turns: Turns,
     /// For urgent calls alone.
     urgent: Arc<Semaphore>,
     per_business: usize,
@@ -41,6 +43,7 @@ impl Admission {
         Self {
             places,
             urgent: Arc::new(Semaphore::new(config.max_urgent_calls.min(Semaphore::MAX_PERMITS))),
+            turns: Turns::new(config),
             per_business,
             urgent_per_business: config.max_urgent_calls.div_ceil(4),
             businesses: Arc::default(),

@@ -82,6 +82,11 @@ impl Arrival {
         matches!(self.gate, Gate::Door(Door { access: Some(access), .. }) if access.urgent)
     }
 
+    /// Whether it ends by itself when its work is done.
+    pub(crate) fn takes_turns(&self) -> bool {
+        matches!(self.gate, Gate::Door(Door { streaming: false, .. }) | Gate::Unknown)
+    }
+
     /// Reflection, which tells much to whoever asks for little.
     pub(crate) fn is_reflection(&self) -> bool {
         self.is_open() && self.name != HEALTH

@@ -21,9 +21,11 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Calls under way at a time, but for health and reflection.
     pub max_calls: usize,
-    /// Of these, by the members of one business.
+    /// Unary calls that are worked on at a time; the others wait for their turn, and not long.
+    pub max_busy_calls: usize,
+    /// Of the calls under way, by the members of one business.
     pub max_calls_per_business: usize,
-    /// Beyond these, for urgent calls alone; of one business, a quarter of them.
+    /// Beyond [`Self::max_calls`], for urgent calls alone; of one business, a quarter of them.
     pub max_urgent_calls: usize,
     /// How many calls may come, but for health and reflection. Urgent ones count and are not refused.
     pub rate: Rate,
@@ -110,6 +112,7 @@ impl Default for ServerConfig {
             slow_reader_timeout: Duration::from_mins(1),
             max_connections: 4096,
             max_calls: 1024,
+            max_busy_calls: busy_calls(),
             max_calls_per_business: 256,
             max_urgent_calls: 256,
             rate: Rate::new(10_000, 20_000),
@@ -130,10 +133,16 @@ impl Default for ServerConfig {
     }
 }
 
+/// Eight for each core: enough to use them all while some calls wait for the database.
+fn busy_calls() -> usize {
+    std::thread::available_parallelism().map_or(16, |cores| (8 * cores.get()).max(16))
+}
+
 impl ServerConfig {
     /// The defaults without limits of rate, for what calls as fast as it can.
     pub fn unhurried() -> Self {
         let (rate, rate_per_business) = (Rate::UNLIMITED, Rate::UNLIMITED);
-        Self { rate, rate_per_business, ..Self::default() }
+        let max_busy_calls = Self::default().max_calls;
+        Self { rate, rate_per_business, max_busy_calls, ..Self::default() }
     }
 }

@@ -1,5 +1,5 @@
 //! What every call passes on its way to a handler, in this order: request id, deadline, a place
-//! among the calls under way, token, access table, a place for the business; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
+//! among the calls under way, its turn, token, access table, a place for the business; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
-use yinyom_kernel::{Fault as _, waited_for};
+use yinyom_kernel::{Fault as _, holding, waited_for};
 use yinyom_telemetry::{TRACE_PARENT, continue_from};
 
 use crate::admission::{Admission, Place};
@@ -120,6 +120,7 @@ impl Edge {
         let fault = |fault| arrival.status(fault);
         let admission = &self.shared.admission;
         let line = arrived.map(|arrived| &arrived.line);
+        let mut turn = None;
         let holds = if arrival.is_open() {
             let stranger = line.map(Line::stranger).transpose().map_err(fault)?;
             let reflection = arrival.is_reflection().then(|| admission.reflect());
@@ -127,6 +128,10 @@ impl Edge {
         } else {
             let mut place =
                 admission.enter(arrival.is_urgent()).inspect_err(shed).map_err(fault)?;
+            if arrival.takes_turns() {
+                let taken = admission.turns.take(arrival.is_urgent()).await;
+                turn = Some(taken.inspect_err(shed).map_err(fault)?);
+            }
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);
@@ -137,7 +142,7 @@ impl Edge {
             Holds::Call { _place: place }
         };
         let mut routes = self.routes.clone();
-        match routes.call(request).await {
+        match holding(turn, routes.call(request)).await {
             Ok(response) => Ok((response, holds)),
             Err(never) => match never {},
         }

@@ -38,6 +38,7 @@ mod server;
 mod shape;
 mod standby;
 mod status;
+mod turns;
 
 pub use call::Call;
 pub use client::{

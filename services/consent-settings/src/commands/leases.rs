@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use yinyom_db::{Db, DbError};
 use yinyom_failpoints::{Point, reached};
-use yinyom_kernel::SharedClock;
+use yinyom_kernel::{SharedClock, let_go};
 use yinyom_policy::Renewal;
 
 use super::unit::POLICY;
@@ -73,6 +73,7 @@ impl Leases {
             }
             // In one process no wake-up is lost.
             let pause = if self.db.is_postgres() { LOOK_AGAIN } else { Lease::MAX_WAIT };
+            let_go();
             let wake = changes.changed();
             let _ = tokio::time::timeout_at(until.min(now + pause), wake).await;
         }
@@ -128,6 +129,7 @@ impl Leases {
             if matches!(behind, Ok(Ok(0))) {
                 return;
             }
+            let_go();
             let _ = tokio::time::timeout(left.min(LOOK_AGAIN), applied.changed()).await;
         }
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use yinyom_consent::Actor;
 use yinyom_identity::{Caller, NotFound};
-use yinyom_kernel::OperationId;
+use yinyom_kernel::{OperationId, let_go};
 
 use super::bulk::{OperationFault, OperationRetention};
 use super::{Directory, Error, Session};
@@ -127,6 +127,7 @@ impl Directory {
             if operation.state.is_done() || Instant::now() >= until {
                 return Ok(operation);
             }
+            let_go();
             let next = until.min(Instant::now() + LOOK);
             let _ = tokio::time::timeout_at(next, ended.changed()).await;
         }

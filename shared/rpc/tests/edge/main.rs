@@ -10,3 +10,4 @@ mod drain;
 mod echo;
 mod peers;
 mod running;
+mod turns;

@@ -1,0 +1,130 @@
+//! How many calls are worked on at a time. More than a few for each core make every one of them late and none of them
+//! sooner; so the others wait for their turn. While that line is empty now and then, it is a burst, and whoever came with
+//! it is served a little later. A line that does not end is more than the server can do: then nobody waits longer than a
+//! moment, and most are told at once to come again, which costs next to nothing.
+//!
+//! Streams take no turns: most of their time they wait for their clients. Who only waits for others lets go of its turn
+//! (`yinyom_kernel::let_go`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::{EdgeFault, ServerConfig};
+
+/// How long one waits in a burst.
+const BURST: Duration = Duration::from_millis(250);
+
+/// How long in a line that has not been empty for [`BURST`].
+const MOMENT: Duration = Duration::from_millis(25);
+
+/// The turns of a server.
+pub(crate) struct Turns {
+    places: Arc<Semaphore>,
+    /// For urgent calls alone, who wait for as long as they are waited for.
+    urgent: Arc<Semaphore>,
+    began: Instant,
+    /// When somebody last found a place free, in microseconds from then.
+    free_at: AtomicU64,
+}
+
+impl Turns {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        let number = config.max_busy_calls.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(number)),
+            urgent: Arc::new(Semaphore::new(number.div_ceil(4))),
+            began: Instant::now(),
+            free_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Waits for a turn. It has ended when what is returned is dropped.
+    pub(crate) async fn take(&self, urgent: bool) -> Result<OwnedSemaphorePermit, EdgeFault> {
+        let places = || Arc::clone(&self.places);
+        if let Ok(free) = places().try_acquire_owned() {
+            self.free_at.store(self.now(), Ordering::Relaxed);
+            return Ok(free);
+        }
+        let turn = if urgent {
+            tokio::select! {
+                turn = Arc::clone(&self.urgent).acquire_owned() => turn,
+                turn = places().acquire_owned() => turn,
+            }
+        } else {
+            let waiting = timeout(self.patience(), places().acquire_owned());
+            waiting.await.map_err(|_| EdgeFault::Overloaded)?
+        };
+        turn.map_err(|_| EdgeFault::Overloaded)
+    }
+
+    fn patience(&self) -> Duration {
+        let free_at = Duration::from_micros(self.free_at.load(Ordering::Relaxed));
+        if self.began.elapsed().saturating_sub(free_at) > BURST { MOMENT } else { BURST }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn turns(max_busy_calls: usize) -> Turns {
+        Turns::new(&ServerConfig { max_busy_calls, ..<_>::default() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_a_burst_one_waits_longer_than_in_a_line_that_does_not_end() {
+        let turns = turns(1);
+        let held = turns.take(false).await.unwrap();
+        let waited = async || {
+            let began = Instant::now();
+            (turns.take(false).await.err(), began.elapsed().as_millis())
+        };
+        assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(waited().await, (Some(EdgeFault::Overloaded), MOMENT.as_millis()));
+        drop(held);
+        let held = turns.take(false).await.unwrap();
+        assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
+        drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_served_in_turn() {
+        let turns = Arc::new(turns(1));
+        let held = turns.take(false).await.unwrap();
+        let waits = tokio::spawn({
+            let turns = Arc::clone(&turns);
+            async move { turns.take(false).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        drop(held);
+        assert_eq!(waits.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn urgent_calls_have_turns_of_their_own_and_wait_for_as_long_as_it_takes() {
+        let turns = Arc::new(turns(4));
+        let held: Vec<_> = futures::future::join_all((0..4).map(|_| turns.take(false))).await;
+        let urgent = turns.take(true).await.unwrap();
+        let waits = tokio::spawn({
+            let turns = Arc::clone(&turns);
+            async move { turns.take(true).await.map(drop) }
+        });
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(!waits.is_finished());
+        drop(urgent);
+        waits.await.unwrap().unwrap();
+        drop(held);
+        assert_eq!((turns.places.available_permits(), turns.urgent.available_permits()), (4, 1));
+    }
+}
