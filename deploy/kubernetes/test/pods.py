@@ -133,7 +133,7 @@ class Pod:
         assert ask["port"] == int(health[1]), "a probe asks at another port"
         # Pods share one loopback here, so each has an address of its own.
         command = [GRPCURL, "-plaintext", "-max-time", probe.get("timeoutSeconds", 1),
-                   "-d", json.dumps({"service": ask.get("service", "")}), f"{self.address}:{ask['port']}", "grpc.health.v1.Health/Check"]
+                   "-import-path", pathlib.Path(__file__).parent, "-proto", "health.proto", "-d", json.dumps({"service": ask.get("service", "")}), f"{self.address}:{ask['port']}", "grpc.health.v1.Health/Check"]
         try:
             return json.loads(run(*command))["status"] == "SERVING"
         except Failed:
@@ -229,13 +229,8 @@ class Cluster:
         for source in container.get("envFrom", []):
             name = source["configMapRef"]["name"]
             told |= next(d for d in self.documents if d["kind"] == "ConfigMap" and d["metadata"]["name"] == name)["data"]
-        return told | {variable["name"]: self.value(variable) for variable in container["env"]}
-
-    def value(self, variable):
-        if "value" in variable:
-            return variable["value"]
-        reference = variable["valueFrom"]["secretKeyRef"]
-        return (self.scratch / "secrets" / reference["name"] / reference["key"]).read_text()
+        # Secrets come as files.
+        return told | {variable["name"]: variable["value"] for variable in container["env"]}
 
     def call(self, pod, token, method, **request):
         """As somebody whose client certificate is good."""
