@@ -1,11 +1,13 @@
 //! The last word: whatever happens to contacts, in whatever order and by whomever, nobody who last said no is `GRANTED`
 //! until somebody who may says that they said yes; and in the end the ledger and the directory agree.
 //!
-//! Random steps through the three services. A witness listens to the answers alone: what was said of whom, and who came with
+//! Random steps through the three services; some of them are operations that go on beside the steps that follow, or are
+//! cancelled on their way. A witness listens to the answers alone: what was said of whom, and who came with
 //! an address that was refused. `SEQUENCES` and `STEPS` say how many; `SEED`, which: `make last-word SEQUENCES=1000`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::large_futures)]
 
+mod bulk;
 mod steps;
 mod witness;
 
@@ -40,7 +42,7 @@ async fn whatever_happens(database: Database, sequences: u64) {
     let clock = Arc::new(ManualClock::at(jiff::Timestamp::constant(1_800_000_000, 0)));
     let house = House::build(Plan { clock: clock.clone(), ..Plan::on(database) }).await;
     let first = number("SEED", 1);
-    let (mut done, mut refused) = (0, 0);
+    let (mut done, mut refused, mut beside) = (0, 0, 0);
     for seed in first..first + number("SEQUENCES", sequences) {
         println!("SEED={seed}");
         let business = house.found().await;
@@ -48,10 +50,12 @@ async fn whatever_happens(database: Database, sequences: u64) {
         for _ in 0..number("STEPS", 60) {
             town.step().await;
         }
+        town.rest().await;
         agree(&business).await;
         (done, refused) = (done + town.done, refused + town.refused);
+        beside += town.beside;
     }
-    println!("{done} steps were taken and {refused} refused");
+    println!("{done} steps were taken and {refused} refused; {beside} times an operation went on");
     assert!(done > refused, "a witness of refusals alone has seen nothing");
     house.close().await;
 }

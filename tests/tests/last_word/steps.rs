@@ -12,28 +12,35 @@ use yinyom_proto::directory::v1 as dir;
 use yinyom_proto::types::v1::{Channel, ConsentState, Surface};
 use yinyom_tests::{House, Person, TestBusiness, assign, mask};
 
-use crate::witness::{CHANNELS, Witness, addresses};
+use crate::bulk::{Bulk, Going};
+use crate::witness::{CHANNELS, Witness, Word, addresses, canonical};
 
 /// About so many contacts are there.
 const CROWD: usize = 6;
 
 /// Somebody, and what they are.
-struct Somebody {
-    person: Person,
-    is_service: bool,
+pub struct Somebody {
+    pub person: Person,
+    pub is_service: bool,
     /// Neither owner, nor admin, nor listed: a refusal is masked to them.
-    is_user: bool,
+    pub is_user: bool,
 }
 
 pub struct Town<'a> {
     house: &'a House,
     clock: &'a Arc<ManualClock>,
-    business: &'a TestBusiness,
-    people: Vec<Somebody>,
-    dice: StdRng,
+    pub business: &'a TestBusiness,
+    pub people: Vec<Somebody>,
+    pub dice: StdRng,
     witness: Witness,
-    all: Vec<dir::Contact>,
+    /// What the answers of this step have told.
+    pub heard: Vec<Word>,
+    /// An operation that somebody began and left.
+    pub going: Option<Going>,
+    pub all: Vec<dir::Contact>,
     leads: Vec<String>,
+    /// Looks at which an operation had gone on beside a step.
+    pub beside: u64,
     pub done: u64,
     pub refused: u64,
 }
@@ -63,9 +70,22 @@ impl<'a> Town<'a> {
         });
         let people = members.chain(services).collect();
         let (witness, leads, all) = <_>::default();
-        let (done, refused) = (0, 0);
-        let mut town =
-            Self { house, clock, business, people, dice, witness, all, leads, done, refused };
+        let (heard, going, beside, done, refused) = <_>::default();
+        let mut town = Self {
+            house,
+            clock,
+            business,
+            people,
+            dice,
+            witness,
+            heard,
+            going,
+            all,
+            leads,
+            beside,
+            done,
+            refused,
+        };
         for _ in 0..3 {
             town.create(0).await.unwrap();
         }
@@ -76,7 +96,7 @@ impl<'a> Town<'a> {
     /// Does something, and looks whether anybody has a consent who must not.
     pub async fn step(&mut self) {
         let who = self.dice.random_range(0..self.people.len());
-        let what = self.dice.random_range(0..30);
+        let what = self.dice.random_range(0..36);
         let moved = matches!(what, 22..=25);
         let done = match what {
             0..=1 if self.all.len() < CROWD => self.create(who).await,
@@ -91,7 +111,10 @@ impl<'a> Town<'a> {
             24..=25 => self.undo(who).await,
             26 => self.lead(who).await,
             27 => self.convert(who).await,
-            _ => self.pass().await,
+            28..=29 => self.pass().await,
+            30..=31 => self.bulk(who, Bulk::Waited).await,
+            32..=33 => self.bulk(who, Bulk::Cancelled).await,
+            _ => self.bulk(who, Bulk::Left).await,
         };
         // Told if the test fails.
         println!("{what} by {who}: {:?}", done.as_ref().map_err(Status::message));
@@ -106,13 +129,18 @@ impl<'a> Town<'a> {
         self.look(moved).await;
     }
 
-    async fn look(&mut self, moved: bool) {
-        self.all = all(self.business).await;
+    pub async fn look(&mut self, moved: bool) {
+        let (all, meanwhile) = self.see().await;
+        self.all = all;
+        if !meanwhile.is_empty() {
+            println!("  meanwhile {meanwhile:?}");
+            self.beside += 1;
+        }
         for of in &self.all {
             let states: Vec<_> = of.consents.iter().map(|of| of.state().as_str_name()).collect();
             println!("  {} {states:?} {:?}", of.name, addresses(of).collect::<Vec<_>>());
         }
-        self.witness.looks(&self.all, moved);
+        self.witness.after(&std::mem::take(&mut self.heard), &meanwhile, &self.all, moved);
     }
 
     fn anybody(&mut self) -> Result<dir::Contact, Status> {
@@ -143,12 +171,12 @@ impl<'a> Town<'a> {
         points
     }
 
-    fn any_state(&mut self) -> ConsentState {
+    pub fn any_state(&mut self) -> ConsentState {
         let states = [ConsentState::NotSet, ConsentState::Granted, ConsentState::Denied];
         *states.choose(&mut self.dice).unwrap()
     }
 
-    fn any_channels(&mut self) -> Vec<Channel> {
+    pub fn any_channels(&mut self) -> Vec<Channel> {
         let channels = [&CHANNELS[..1], &CHANNELS[1..], &CHANNELS];
         channels.choose(&mut self.dice).unwrap().to_vec()
     }
@@ -184,16 +212,13 @@ impl<'a> Town<'a> {
         println!("{} {words:?}", contact.name);
         self.people[who].person.consents.set_contact_consents(request).await?;
         for (channel, state) in words {
-            match state {
-                ConsentState::Denied => self.witness.refuses(&contact.name, channel),
-                ConsentState::Granted => {
-                    let of = contact.consents.iter().find(|of| of.channel() == channel).unwrap();
-                    let masked = self.people[who].is_user && of.state() == ConsentState::Denied;
-                    assert!(!masked, "nobody lifts a mask from themself");
-                    self.witness.grants(&contact.name, channel);
-                }
-                _ => {}
+            // Who saw it beforehand need not have seen the last of it while an operation goes on.
+            if state == ConsentState::Granted && self.going.is_none() {
+                let of = contact.consents.iter().find(|of| of.channel() == channel).unwrap();
+                let masked = self.people[who].is_user && of.state() == ConsentState::Denied;
+                assert!(!masked, "nobody lifts a mask from themself");
             }
+            self.heard.extend(Word::of(&contact.name, channel, state));
         }
         Ok(())
     }
@@ -211,7 +236,7 @@ impl<'a> Town<'a> {
         let said = self.people[who].person.consents.withdraw_consent(request).await;
         said.expect("withdrawing is for everybody, from every state");
         for channel in channels {
-            self.witness.refuses(&contact, channel);
+            self.heard.push(Word::Refuses(contact.clone(), channel));
         }
         Ok(())
     }
@@ -259,7 +284,7 @@ impl<'a> Town<'a> {
                 [(Channel::Phone, row.phone_consent()), (Channel::Email, row.email_consent())];
             for (channel, _) in says.iter().filter(|(_, says)| *says == ConsentState::Denied) {
                 if !result.contact.is_empty() {
-                    self.witness.refuses(&result.contact, *channel);
+                    self.heard.push(Word::Refuses(result.contact.clone(), *channel));
                 }
             }
         }
@@ -285,7 +310,7 @@ impl<'a> Town<'a> {
         let request =
             dir::ImportContactsRequest { parent, rows, opt_outs_only, ..Default::default() };
         self.send(who, request).await?;
-        self.witness.lists(channel, &canonical(channel, &address));
+        self.heard.push(Word::Lists(channel, canonical(channel, &address)));
         Ok(())
     }
 
@@ -320,7 +345,8 @@ impl<'a> Town<'a> {
         };
         let merged = self.people[who].person.merges.merge_contacts(request).await?.into_inner();
         println!("{survivor} has {absorbed}");
-        self.witness.merges(&merged.merge.unwrap().name, &survivor, &absorbed);
+        let merge = merged.merge.unwrap().name;
+        self.heard.push(Word::Merges { merge, survivor, absorbed });
         Ok(())
     }
 
@@ -329,7 +355,7 @@ impl<'a> Town<'a> {
         let Some(name) = merges.choose(&mut self.dice).cloned() else { return Ok(()) };
         let request = dir::UndoMergeRequest { name: name.clone(), ..Default::default() };
         self.people[who].person.merges.undo_merge(request).await?;
-        self.witness.undoes(&name);
+        self.heard.push(Word::Undoes(name));
         Ok(())
     }
 
@@ -353,18 +379,15 @@ impl<'a> Town<'a> {
     }
 
     async fn pass(&mut self) -> Result<(), Status> {
-        self.clock.advance(Duration::from_secs(self.dice.random_range(1..3_600)));
+        let time = Duration::from_secs(self.dice.random_range(1..3_600));
+        self.let_pass(time).await;
+        Ok(())
+    }
+
+    pub async fn let_pass(&mut self, time: Duration) {
+        self.clock.advance(time);
         for replica in [&self.house.directories[0], &self.house.managers[0]] {
             replica.policies().renew().await.expect("settings answers");
         }
-        Ok(())
-    }
-}
-
-/// An address as the directory writes it.
-fn canonical(channel: Channel, text: &str) -> String {
-    match channel {
-        Channel::Phone if text.starts_with('0') => format!("+66{}", text[1..].replace('-', "")),
-        _ => text.to_lowercase(),
     }
 }

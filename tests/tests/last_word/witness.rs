@@ -8,6 +8,35 @@ use yinyom_proto::types::v1::{Channel, ConsentState};
 
 pub const CHANNELS: [Channel; 2] = [Channel::Phone, Channel::Email];
 
+/// What an answer tells.
+#[derive(Debug, Clone)]
+pub enum Word {
+    /// A customer said no.
+    Refuses(String, Channel),
+    /// Somebody who may says that a customer said yes.
+    Grants(String, Channel),
+    /// A list refuses an address, whoever has it.
+    Lists(Channel, String),
+    /// One who survives, and one who is absorbed.
+    Merges {
+        merge: String,
+        survivor: String,
+        absorbed: String,
+    },
+    Undoes(String),
+}
+
+impl Word {
+    /// A state that somebody sets; `None` if that is no word of the customer's.
+    pub fn of(contact: &str, channel: Channel, state: ConsentState) -> Option<Self> {
+        match state {
+            ConsentState::Denied => Some(Self::Refuses(contact.to_owned(), channel)),
+            ConsentState::Granted => Some(Self::Grants(contact.to_owned(), channel)),
+            _ => None,
+        }
+    }
+}
+
 /// What is known of a contact.
 #[derive(Debug, Clone, Default)]
 struct Known {
@@ -27,7 +56,7 @@ struct Merged {
     earlier: Vec<(String, BTreeSet<Channel>)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Witness {
     contacts: BTreeMap<String, Known>,
     merges: Vec<Merged>,
@@ -36,8 +65,54 @@ pub struct Witness {
 }
 
 impl Witness {
+    /// What is certain after a step, and what an operation said meanwhile: in that order, and nobody knows where in it the step
+    /// was. `moved` if addresses have changed places without coming or leaving.
+    pub fn after(&mut self, step: &[Word], meanwhile: &[Word], all: &[dir::Contact], moved: bool) {
+        let orders = (0..=meanwhile.len()).map(|at| {
+            let mut witness = self.clone();
+            meanwhile[..at].iter().chain(step).for_each(|word| witness.hears(word));
+            witness.looks(all, moved);
+            meanwhile[at..].iter().for_each(|word| witness.hears(word));
+            witness
+        });
+        *self = orders.reduce(Self::and).unwrap();
+        self.checks(all);
+    }
+
+    fn hears(&mut self, word: &Word) {
+        match word {
+            Word::Refuses(contact, channel) => self.refuses(contact, *channel),
+            Word::Grants(contact, channel) => self.grants(contact, *channel),
+            Word::Lists(channel, address) => self.lists(*channel, address),
+            Word::Merges { merge, survivor, absorbed } => self.merges(merge, survivor, absorbed),
+            Word::Undoes(merge) => self.undoes(merge),
+        }
+    }
+
+    /// What both know.
+    fn and(mut self, other: Self) -> Self {
+        self.contacts.retain(|name, _| other.contacts.contains_key(name));
+        for (name, of) in &mut self.contacts {
+            of.no.retain(|channel| other.contacts[name].no.contains(channel));
+        }
+        self.left.retain(|address| other.left.contains(address));
+        let both = |one: &mut BTreeSet<Channel>, other: &BTreeSet<Channel>| {
+            one.retain(|channel| other.contains(channel));
+        };
+        for (one, other) in self.merges.iter_mut().zip(&other.merges) {
+            assert_eq!(one.merge, other.merge, "the step is the same");
+            both(&mut one.survivor.1, &other.survivor.1);
+            both(&mut one.absorbed.1, &other.absorbed.1);
+            both(&mut one.since, &other.since);
+            for (one, other) in one.earlier.iter_mut().zip(&other.earlier) {
+                both(&mut one.1, &other.1);
+            }
+        }
+        self
+    }
+
     /// A customer said no.
-    pub fn refuses(&mut self, contact: &str, channel: Channel) {
+    fn refuses(&mut self, contact: &str, channel: Channel) {
         self.contacts.entry(contact.to_owned()).or_default().no.insert(channel);
         for merged in self.merges.iter_mut().filter(|merged| merged.survivor.0 == contact) {
             merged.since.insert(channel);
@@ -45,12 +120,12 @@ impl Witness {
     }
 
     /// Somebody who may says that a customer said yes.
-    pub fn grants(&mut self, contact: &str, channel: Channel) {
+    fn grants(&mut self, contact: &str, channel: Channel) {
         self.contacts.entry(contact.to_owned()).or_default().no.remove(&channel);
     }
 
     /// A list refuses an address, whoever has it.
-    pub fn lists(&mut self, channel: Channel, address: &str) {
+    fn lists(&mut self, channel: Channel, address: &str) {
         let address = (channel, address.to_owned());
         let has = |of: &Known| of.addresses.contains(&address);
         let holders = self.contacts.iter().filter(|(_, of)| has(of));
@@ -63,7 +138,7 @@ impl Witness {
         }
     }
 
-    pub fn merges(&mut self, merge: &str, survivor: &str, absorbed: &str) {
+    fn merges(&mut self, merge: &str, survivor: &str, absorbed: &str) {
         let no = |name: &str| self.contacts.get(name).map(|of| of.no.clone()).unwrap_or_default();
         let (of_survivor, of_absorbed) = (no(survivor), no(absorbed));
         let mut earlier = Vec::new();
@@ -88,7 +163,7 @@ impl Witness {
         self.merges.iter().map(|merged| merged.merge.clone()).collect()
     }
 
-    pub fn undoes(&mut self, merge: &str) {
+    fn undoes(&mut self, merge: &str) {
         let at = self.merges.iter().position(|merged| merged.merge == merge).unwrap();
         let Merged { survivor, absorbed, since, earlier, .. } = self.merges.remove(at);
         for (merge, heard) in earlier {
@@ -105,8 +180,8 @@ impl Witness {
         }
     }
 
-    /// Looks at everybody; `moved` if addresses have changed places without coming or leaving.
-    pub fn looks(&mut self, all: &[dir::Contact], moved: bool) {
+    /// Looks at who has which address.
+    fn looks(&mut self, all: &[dir::Contact], moved: bool) {
         let there: HashSet<_> = all.iter().map(|contact| &*contact.name).collect();
         let gone = self.contacts.keys().filter(|name| !there.contains(name.as_str()));
         for name in gone.cloned().collect::<Vec<_>>() {
@@ -126,6 +201,12 @@ impl Witness {
                     }
                 }
             }
+        }
+    }
+
+    /// Nobody is granted who last said no.
+    fn checks(&self, all: &[dir::Contact]) {
+        for contact in all {
             let known = &self.contacts[&contact.name];
             for of in &contact.consents {
                 let granted = of.state() == ConsentState::Granted;
@@ -150,4 +231,12 @@ pub fn addresses(contact: &dir::Contact) -> impl Iterator<Item = (Channel, Strin
     };
     let phones = of(Channel::Phone, &contact.phones);
     phones.into_iter().chain(of(Channel::Email, &contact.emails))
+}
+
+/// An address as the directory writes it.
+pub fn canonical(channel: Channel, text: &str) -> String {
+    match channel {
+        Channel::Phone if text.starts_with('0') => format!("+66{}", text[1..].replace('-', "")),
+        _ => text.to_lowercase(),
+    }
 }
