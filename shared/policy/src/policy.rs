@@ -50,6 +50,11 @@ impl Rules {
         default_grant_lifetime: None,
     };
 
+    /// Whether a refusal of one contact holds for the others who have its address.
+    pub const fn heeds_others(&self) -> bool {
+        matches!(self.shared_address_policy, SharedAddressPolicy::MostRestrictive)
+    }
+
     /// The strictest rules as far as anybody knows: those of a business whose own were these when they could last be
     /// had. What grants are given for hides nothing, and a grant for ever is not stricter than one for a year.
     #[must_use]

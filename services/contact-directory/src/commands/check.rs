@@ -1,14 +1,13 @@
 //! May we use it? For many contacts at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use yinyom_consent::Channel;
 use yinyom_identity::Caller;
 use yinyom_kernel::ContactId;
-use yinyom_policy::SharedAddressPolicy;
 
 use super::{Directory, Error, Session};
-use crate::domain::check::{Check, Reach, check};
+use crate::domain::check::{Check, check};
 use crate::domain::viewer::may_use_address_equality;
 use crate::store::check as rows;
 
@@ -24,13 +23,8 @@ impl Directory {
     ) -> Result<Vec<Option<Check>>, Error> {
         may_use_address_equality(session.view().viewer(), session.view().rules())?;
         let mut tx = self.db.snapshot(session.scope).await?;
-        let found = rows::channels(&mut tx, channel, contacts).await?;
-        let shared: HashSet<_> = match session.view().rules().shared_address_policy {
-            SharedAddressPolicy::RecordOnly => HashSet::new(),
-            SharedAddressPolicy::MostRestrictive => {
-                rows::refused_by_others(&mut tx, channel, contacts).await?.into_iter().collect()
-            }
-        };
+        let heeds_others = session.view().rules().heeds_others();
+        let found = rows::channels(&mut tx, channel, contacts, heeds_others).await?;
         drop(tx);
         let view = session.look(self, caller).await?;
         may_use_address_equality(view.viewer(), view.rules())?;
@@ -40,11 +34,7 @@ impl Directory {
         }
         let now = self.now();
         let checks: HashMap<_, _> = (found.into_iter())
-            .map(|row| {
-                let refused_by_another = shared.contains(&row.contact);
-                let reach = Reach { has_address: row.has_address, refused_by_another };
-                (row.contact, check(&row.consent, reach, view.rules(), now))
-            })
+            .map(|row| (row.contact, check(&row.consent, row.reach, view.rules(), now)))
             .collect();
         Ok(contacts.iter().map(|contact| checks.get(contact).copied()).collect())
     }

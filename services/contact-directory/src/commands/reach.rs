@@ -16,7 +16,7 @@ use yinyom_policy::{Rules, SharedAddressPolicy};
 
 use super::{Asked, Directory, Error, Seen, Session};
 use crate::domain::Contact;
-use crate::domain::check::{Reach as Reachable, check};
+use crate::domain::check::check;
 use crate::domain::points::channel_of;
 use crate::domain::viewer::may_use_address_equality;
 use crate::store::{check as rows, contacts};
@@ -213,20 +213,10 @@ impl Reach {
         rules: &Rules,
     ) -> Result<Vec<ContactId>, Error> {
         let channel = self.question.channel;
-        let found = rows::channels(tx, channel, contacts).await?;
-        let refused: HashSet<_> = match rules.shared_address_policy {
-            SharedAddressPolicy::RecordOnly => HashSet::new(),
-            SharedAddressPolicy::MostRestrictive => {
-                rows::refused_by_others(tx, channel, contacts).await?.into_iter().collect()
-            }
-        };
+        let found = rows::channels(tx, channel, contacts, rules.heeds_others()).await?;
         let now = self.directory.now();
         let mut reachable: Vec<_> = (found.into_iter())
-            .filter(|row| {
-                let refused_by_another = refused.contains(&row.contact);
-                let reach = Reachable { has_address: row.has_address, refused_by_another };
-                check(&row.consent, reach, rules, now).allowed()
-            })
+            .filter(|row| check(&row.consent, row.reach, rules, now).allowed())
             .map(|row| row.contact)
             .collect();
         reachable.sort_unstable();

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use yinyom_consent::ConsentState;
-use yinyom_policy::{Rules, SharedAddressPolicy};
+use yinyom_policy::Rules;
 
 use super::Consent;
 
@@ -31,19 +31,19 @@ impl Check {
 pub struct Reach {
     /// Whether the contact has an address in it.
     pub has_address: bool,
-    /// Whether another contact of the business has one of these addresses and is `DENIED` in the channel.
+    /// Whether another contact of the business has one of these addresses and is `DENIED` in the channel. Nobody need ask
+    /// if this one is, too.
     pub refused_by_another: bool,
 }
 
 /// Whether marketing may use a channel at `now`.
 pub fn check(consent: &Consent, reach: Reach, rules: &Rules, now: Timestamp) -> Check {
-    let heeds_others = rules.shared_address_policy == SharedAddressPolicy::MostRestrictive;
     let state = consent.state_at(now);
     if !reach.has_address {
         Check::NoAddress
     } else if state == ConsentState::Denied {
         Check::Denied
-    } else if heeds_others && reach.refused_by_another {
+    } else if rules.heeds_others() && reach.refused_by_another {
         Check::SharedAddressDenied
     } else if consent.expired(now) {
         Check::Expired
@@ -60,6 +60,7 @@ mod tests {
 
     use rstest::rstest;
     use yinyom_consent::ByChannel;
+    use yinyom_policy::SharedAddressPolicy;
 
     use super::*;
     use crate::domain::expiry::settle;

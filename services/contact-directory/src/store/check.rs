@@ -1,5 +1,8 @@
 //! What a check of many contacts needs to know, without opening an address.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
 use uuid::Uuid;
 use yinyom_consent::{Channel, ConsentState};
 use yinyom_db::{DbError, Tx};
@@ -8,15 +11,17 @@ use yinyom_kernel::{ContactId, from_micros};
 use super::StoreError;
 use super::contacts::{narrow, uuids};
 use crate::domain::Consent;
+use crate::domain::check::Reach;
 
 /// A channel of one contact.
 #[derive(Debug, Clone)]
 pub struct ChannelOf {
     pub contact: ContactId,
     pub consent: Consent,
-    pub has_address: bool,
+    pub reach: Reach,
 }
 
+/// One for each address of a contact in the channel, or one without.
 #[derive(sqlx::FromRow)]
 struct Row {
     contact_id: Uuid,
@@ -24,7 +29,7 @@ struct Row {
     expires_at: Option<i64>,
     set_at: i64,
     refused_before: bool,
-    has_address: bool,
+    blind_index: Option<Vec<u8>>,
 }
 
 /// The business's contacts after that one, or from the first one on, by id, that many at most.
@@ -45,87 +50,75 @@ pub async fn after(
     Ok(found.into_iter().map(ContactId::from).collect())
 }
 
-/// The channel of each of those contacts that the business has.
+/// The channel of each of those contacts that the business has. Whether another contact refuses one of the addresses is
+/// looked up if it is `asked` for, and for those who do not refuse it themselves: who says no is not asked about others.
 pub async fn channels(
     tx: &mut Tx,
     channel: Channel,
     contacts: &[ContactId],
+    asked: bool,
 ) -> Result<Vec<ChannelOf>, StoreError> {
     let sql = match channel {
         Channel::Phone => {
-            "SELECT contact_id, phone_state AS state, phone_expires_at AS expires_at, phone_set_at AS set_at,
-                 phone_refused_before AS refused_before,
-                 EXISTS (SELECT 1 FROM contact_points p WHERE p.business_id = c.business_id
-                     AND p.contact_id = c.contact_id AND p.channel = 1) AS has_address
-             FROM contacts c WHERE business_id = $1 AND contact_id IN {list}"
+            "SELECT c.contact_id, c.phone_state AS state, c.phone_expires_at AS expires_at, c.phone_set_at AS set_at,
+                 c.phone_refused_before AS refused_before, p.blind_index
+             FROM contacts c LEFT JOIN contact_points p
+                 ON p.business_id = c.business_id AND p.contact_id = c.contact_id AND p.channel = 1
+             WHERE c.business_id = $1 AND c.contact_id IN {list}"
         }
         Channel::Email => {
-            "SELECT contact_id, email_state AS state, email_expires_at AS expires_at, email_set_at AS set_at,
-                 email_refused_before AS refused_before,
-                 EXISTS (SELECT 1 FROM contact_points p WHERE p.business_id = c.business_id
-                     AND p.contact_id = c.contact_id AND p.channel = 2) AS has_address
-             FROM contacts c WHERE business_id = $1 AND contact_id IN {list}"
+            "SELECT c.contact_id, c.email_state AS state, c.email_expires_at AS expires_at, c.email_set_at AS set_at,
+                 c.email_refused_before AS refused_before, p.blind_index
+             FROM contacts c LEFT JOIN contact_points p
+                 ON p.business_id = c.business_id AND p.contact_id = c.contact_id AND p.channel = 2
+             WHERE c.business_id = $1 AND c.contact_id IN {list}"
         }
     };
     let rows = tx.scoped(sql).list(&uuids(contacts)).fetch_all::<Row>().await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(ChannelOf {
-                contact: row.contact_id.into(),
-                consent: Consent {
+    let open = |row: &&Row| narrow(row.state) != ConsentState::Denied.code();
+    let addresses: Vec<_> =
+        rows.iter().filter(open).filter_map(|row| row.blind_index.clone()).collect();
+    let disputed: HashSet<_> = match asked && !addresses.is_empty() {
+        true => disputed(tx, channel, &addresses).await?.into_iter().collect(),
+        false => HashSet::new(),
+    };
+    let mut found: HashMap<Uuid, ChannelOf> = HashMap::with_capacity(contacts.len());
+    for row in rows {
+        let address = row.blind_index.as_ref();
+        let in_dispute = address.is_some_and(|address| disputed.contains(address));
+        let reach =
+            Reach { has_address: address.is_some(), refused_by_another: in_dispute && open(&&row) };
+        match found.entry(row.contact_id) {
+            Entry::Occupied(mut another) => {
+                another.get_mut().reach.refused_by_another |= reach.refused_by_another;
+            }
+            Entry::Vacant(first) => {
+                let consent = Consent {
                     state: ConsentState::from_code(narrow(row.state))?,
                     expires_at: row.expires_at.map(from_micros),
                     updated_at: from_micros(row.set_at),
                     refused_before: row.refused_before,
-                },
-                has_address: row.has_address,
-            })
-        })
-        .collect()
+                };
+                first.insert(ChannelOf { contact: row.contact_id.into(), consent, reach });
+            }
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
-/// Counts the refusals of each address once, and not once for each of those who share it: an office of thousands
-/// has one switchboard.
-macro_rules! refused_by_others {
-    ($state:literal, $channel:literal) => {
-        concat!(
-            "WITH mine AS MATERIALIZED (
-                 SELECT p.contact_id, p.blind_index, c.",
-            $state,
-            " AS state FROM contact_points p
-                 JOIN contacts c ON c.business_id = p.business_id AND c.contact_id = p.contact_id
-                 WHERE p.business_id = $1 AND p.channel = ",
-            $channel,
-            " AND p.contact_id IN {list}
-             ), refused AS MATERIALIZED (
-                 SELECT p.blind_index, COUNT(*) AS refusals
-                 FROM (SELECT DISTINCT blind_index FROM mine) of
-                 CROSS JOIN contact_points p
-                 CROSS JOIN contacts c
-                 WHERE p.business_id = $1 AND p.channel = ",
-            $channel,
-            " AND p.blind_index = of.blind_index
-                     AND c.business_id = $1 AND c.contact_id = p.contact_id AND c.",
-            $state,
-            " = 3 GROUP BY p.blind_index
-             )
-             SELECT DISTINCT mine.contact_id
-             FROM mine JOIN refused ON refused.blind_index = mine.blind_index
-             WHERE refused.refusals > CASE WHEN mine.state = 3 THEN 1 ELSE 0 END",
-        )
-    };
-}
-
-/// Which of those contacts have an address that another contact has too and that is refused there.
-pub async fn refused_by_others(
+/// Which of those addresses somebody refuses and somebody does not: as the tallies have it, which change with the states
+/// they count. So an office of thousands with one switchboard costs no more than anybody.
+async fn disputed(
     tx: &mut Tx,
     channel: Channel,
-    contacts: &[ContactId],
-) -> Result<Vec<ContactId>, DbError> {
-    let sql = match channel {
-        Channel::Phone => refused_by_others!("phone_state", "1"),
-        Channel::Email => refused_by_others!("email_state", "2"),
-    };
-    let found = tx.scoped(sql).list(&uuids(contacts)).scalars::<Uuid>().await?;
-    Ok(found.into_iter().map(ContactId::from).collect())
+    addresses: &[Vec<u8>],
+) -> Result<Vec<Vec<u8>>, DbError> {
+    tx.scoped(
+        "SELECT blind_index FROM address_tallies
+         WHERE business_id = $1 AND channel = $2 AND disputed AND blind_index IN {list}",
+    )
+    .bind(channel.code())
+    .list(addresses)
+    .scalars::<Vec<u8>>()
+    .await
 }

@@ -30,23 +30,27 @@ async fn each_channel_is_told_of_each_contact_that_is_here(db: TestDb) {
     store.put_in(store.there, &[&foreign]).await;
     let ids = [other.id, foreign.id, one.id, ContactId::generate(), one.id];
     for channel in CHANNELS {
-        let found = check::channels(&mut store.read().await, channel, &ids).await.unwrap();
+        let found = check::channels(&mut store.read().await, channel, &ids, true).await.unwrap();
         let found: HashMap<_, _> =
-            found.into_iter().map(|of| (of.contact, (of.consent, of.has_address))).collect();
+            found.into_iter().map(|of| (of.contact, (of.consent, of.reach.has_address))).collect();
         let expected = [&one, &other].map(|contact| {
             let told = (*contact.consents.get(channel), *contact.has_address().get(channel));
             (contact.id, told)
         });
         assert_eq!(found, HashMap::from(expected), "{channel:?}");
-        assert!(check::channels(&mut store.read().await, channel, &[]).await.unwrap().is_empty());
+        let of_none = check::channels(&mut store.read().await, channel, &[], true).await;
+        assert!(of_none.unwrap().is_empty());
     }
 }
 
 async fn refused(store: &Store, channel: Channel, ids: &[ContactId]) -> Vec<ContactId> {
     let mut tx = store.read().await;
-    let mut found = check::refused_by_others(&mut tx, channel, ids).await.unwrap();
-    found.sort_unstable();
-    found
+    for unasked in check::channels(&mut tx, channel, ids, false).await.unwrap() {
+        assert!(!unasked.reach.refused_by_another, "nobody has asked");
+    }
+    let found = check::channels(&mut tx, channel, ids, true).await.unwrap();
+    let refused = found.into_iter().filter(|of| of.reach.refused_by_another);
+    sorted(refused.map(|of| of.contact).collect())
 }
 
 /// Everybody's names, for a comparison with what was found.
@@ -69,11 +73,11 @@ async fn a_refusal_of_a_shared_address_is_of_others(db: TestDb) {
     assert_eq!(refused(&store, Channel::Phone, &[sharer.id, sharer.id]).await, [sharer.id]);
     assert_eq!(refused(&store, Channel::Phone, &[]).await, []);
 
-    // Two who refuse refuse for each other.
+    // Who refuses itself is not asked about others.
     let second = contact("Second", "").at("+66812345671").phone(said(Denied));
     store.put(&[&second]).await;
     let three = vec![denied.id, sharer.id, second.id];
-    assert_eq!(refused(&store, Channel::Phone, &three).await, sorted(three.clone()));
+    assert_eq!(refused(&store, Channel::Phone, &three).await, [sharer.id]);
 
     let (ids, points) = ([denied.id, second.id], [denied.points[0].id, second.points[0].id]);
     unit!(store, tx => {

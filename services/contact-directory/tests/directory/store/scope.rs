@@ -133,8 +133,7 @@ async fn no_read_finds_what_is_another_businesss(db: TestDb) {
         assert_eq!(find::page(tx, &keys, &wanted, &view, at).await.unwrap().items, []);
     }
     for channel in [Channel::Phone, Channel::Email] {
-        assert!(check::channels(tx, channel, &[id]).await.unwrap().is_empty());
-        assert_eq!(check::refused_by_others(tx, channel, &[id]).await.unwrap(), []);
+        assert!(check::channels(tx, channel, &[id], true).await.unwrap().is_empty());
     }
     let refusal = address("0899999999");
     assert_eq!(refused::refused(tx, &keys, &[&refusal]).await.unwrap(), HashSet::new());
