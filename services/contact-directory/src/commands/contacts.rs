@@ -19,7 +19,9 @@ use crate::domain::order::{Cursor, Order, Page};
 use crate::domain::points::{Point, WantedPoint, channel_of};
 use crate::domain::{Contact, Outcome, delete, expiry, guard, import, surface};
 use crate::store::find::Wanted;
-use crate::store::{BusinessKeys, aliases, contacts, erase, find, leads, merges, refused};
+use crate::store::{
+    BusinessKeys, aliases, contacts, erase, find, leads, merges, opt_outs, refused,
+};
 
 /// Who records what nobody said.
 pub(crate) static DIRECTORY: LazyLock<Actor> =
@@ -108,6 +110,9 @@ impl Directory {
                 }
                 refuse_taken(&mut tx, &keys, new.external_id.as_ref(), None).await?;
                 let addresses: Vec<_> = new.addresses.iter().collect();
+                if !addresses.is_empty() {
+                    opt_outs::wait_for_lists(&mut tx).await?;
+                }
                 let refused = refused::refused(&mut tx, &keys, &addresses).await?;
                 let refused = ByChannel::from_fn(|channel| {
                     refused.iter().any(|address| channel_of(address) == channel)
@@ -145,6 +150,9 @@ impl Directory {
                 let before = begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
                 if let Some(receipt) = before {
                     return tx.done(Written { receipt, now: None });
+                }
+                if patch.points.iter().any(|(_, wanted)| wanted.is_some()) {
+                    opt_outs::wait_for_lists(&mut tx).await?;
                 }
                 let mut contact = locked(&mut tx, &keys, id).await?;
                 contact.etag().check(&etag)?;

@@ -25,6 +25,33 @@ pub struct Holder {
     pub merged: bool,
 }
 
+/// Waits until no list of opt-outs is being taken in the business, and keeps lists waiting until this unit of work ends. Call it
+/// before you look which addresses are refused, if one of them shall become a contact's.
+///
+/// A list looks for whoever has an address, and keeps what nobody has; whoever comes with an address looks for what is kept. Two
+/// that do so at once would each miss the other. One lock of a business and not one of an address: a list has thousands. Those who
+/// come do not wait for each other. Imports need it not: they take turns with lists anyhow.
+///
+/// Take it after requests and turns and before any contact is locked: a list does the same.
+pub async fn wait_for_lists(tx: &mut Tx) -> Result<(), DbError> {
+    // SQLite has one unit of work at a time.
+    if tx.is_postgres() {
+        let sql = "SELECT pg_advisory_xact_lock_shared(6042, hashtext($1::uuid::text))";
+        tx.scoped(sql).execute().await?;
+    }
+    Ok(())
+}
+
+/// Waits until nobody is coming with an address to the business, and keeps everybody waiting until this unit of work ends: the
+/// other half of [`wait_for_lists`].
+pub async fn wait_for_comers(tx: &mut Tx) -> Result<(), DbError> {
+    if tx.is_postgres() {
+        let sql = "SELECT pg_advisory_xact_lock(6042, hashtext($1::uuid::text))";
+        tx.scoped(sql).execute().await?;
+    }
+    Ok(())
+}
+
 /// Who has each of the addresses; those that nobody has are left out.
 pub async fn holders(
     tx: &mut Tx,

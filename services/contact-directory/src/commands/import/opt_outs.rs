@@ -119,6 +119,7 @@ async fn take(
     now: Timestamp,
 ) -> Result<(Vec<Receipt>, Vec<ContactId>), Error> {
     turns::take_turn(tx).await?;
+    store::wait_for_comers(tx).await?;
     let first = Known::read(tx, keys, rows).await?;
     // Read again under their locks: somebody may have changed them in between.
     contacts::hold(tx, &first.concerned()).await?;

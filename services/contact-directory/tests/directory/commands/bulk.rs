@@ -1,6 +1,7 @@
 //! The same word of many contacts: each once, by the rules of one, by the rights of the moment.
 
 mod rights;
+mod runners;
 
 use std::time::Duration;
 
