@@ -23,7 +23,6 @@ mod entry;
 mod export;
 mod filter;
 mod growth;
-mod merged;
 mod page;
 mod past;
 #[cfg(test)]
@@ -45,7 +44,6 @@ pub use entry::{ConsentRecord, Entry, Evidence, Recorded, evidence_hash};
 pub use export::{Exported, Fixed, Fold, Wanted as WantedRows, Written};
 pub use filter::{ChangeFilter, ConsentFilter};
 pub use growth::Growth;
-pub use merged::merged_with;
 pub use page::Page;
 pub use past::{Made, Stood, stood, stood_after};
 pub use recount::{Difference, Prints, Stretch};

@@ -5,6 +5,7 @@
 //!
 //! - [`Channel`], [`ConsentState`], [`Surface`], [`Cause`], [`EvidenceMethod`], [`Role`]: the words.
 //! - [`ConsentChange`]: one change, its [canonical bytes](ConsentChange::canonical) and leaf hash.
+//! - [`merged_with`], [`merged_into`]: which contacts are one, by what their changes say.
 //! - [`seal_evidence`], [`open_evidence`]: what identifies, under the contact's own key.
 //! - [`wire`]: all of it in protobuf.
 
@@ -13,6 +14,7 @@ mod canonical;
 mod change;
 mod decode;
 mod evidence;
+mod merged;
 pub mod wire;
 mod words;
 
@@ -21,6 +23,7 @@ pub use change::{Actor, ChannelChange, ConsentChange, SurfaceParent};
 pub use evidence::{
     PersonalEvidence, SealedEvidence, UnreadableEvidence, open_evidence, seal_evidence,
 };
+pub use merged::{merged_into, merged_with};
 pub use words::{Cause, Channel, ConsentState, EvidenceMethod, Role, Surface, UnknownCode};
 
 /// Contacts of a business.

@@ -93,6 +93,24 @@ impl Receipt {
                     dl {
                         dt { (say.of("Controller", "ผู้ควบคุมข้อมูล")) } dd { (controller.party_name) }
                         dt { (say.of("You are kept as", "รหัสของคุณ")) } dd { (self.pii_principal_id) }
+                        @if !self.merged_records.is_empty() {
+                            dt { (say.of("Merged with it", "รวมกับ")) }
+                            dd {
+                                @for record in &self.merged_records { (holder(record)) br; }
+                                span.small { (say.of(
+                                    "What was said there before is in a receipt of its own: ask for it.",
+                                    "ประวัติก่อนการรวมอยู่ในใบรับรองของรหัสนั้น ขอได้จากธุรกิจ")) }
+                            }
+                        }
+                        @if let Some(record) = &self.merged_into_record {
+                            dt { (say.of("Merged into", "รวมเข้ากับ")) }
+                            dd {
+                                (holder(record)) br;
+                                span.small { (say.of(
+                                    "What was said since is in its receipt: ask for it.",
+                                    "ประวัติหลังการรวมอยู่ในใบรับรองของรหัสนั้น ขอได้จากธุรกิจ")) }
+                            }
+                        }
                         dt { (say.of("Personal data", "ข้อมูลส่วนบุคคล")) } dd { (channel) }
                         dt { (say.of("Lawful basis", "ฐานกฎหมาย")) }
                         dd { (say.of("your consent", "ความยินยอมของคุณ")) }
@@ -186,6 +204,11 @@ fn row(event: &Event, say: &Say, time: &impl Fn(Timestamp) -> String) -> Markup 
             }
         }
     }
+}
+
+/// The contact of a record.
+fn holder(record: &str) -> &str {
+    record.split("/consents/").next().unwrap_or(record)
 }
 
 /// A word, as far as it is known here.

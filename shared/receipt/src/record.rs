@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use yinyom_consent::{
-    Actor, CONTACTS, Channel, ChannelChange, ConsentChange, ConsentState, MEMBERS,
+    Actor, CONTACTS, Channel, ChannelChange, ConsentChange, ConsentState, MEMBERS, merged_into,
 };
 use yinyom_kernel::{BusinessId, ContactId, Language, Name, Text};
 use yinyom_transparency::{Hash, Jws, LedgerKey};
@@ -13,7 +13,9 @@ use yinyom_transparency::{Hash, Jws, LedgerKey};
 use crate::{TYPE, words};
 
 /// The shape, and its edition here.
-const SCHEMA: &str = "ISO/IEC TS 27560:2023; yinyom/1";
+const SCHEMA: &str = "ISO/IEC TS 27560:2023; yinyom/2";
+/// The first edition: it says nothing of who was merged.
+pub(crate) const FIRST: &str = "ISO/IEC TS 27560:2023; yinyom/1";
 /// Thailand, whose Personal Data Protection Act is kept.
 const JURISDICTION: &str = "TH";
 
@@ -40,6 +42,13 @@ pub struct Receipt {
     pub events: Vec<Event>,
     /// Older events that the ledger has and this does not.
     pub events_omitted: u64,
+    /// Records of contacts that were merged into this one, in the order in which they came, and have not come out again. What
+    /// was said of them before stands in receipts of their own, which name those that had been merged into them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged_records: Vec<String>,
+    /// The record of the contact that this one was merged into: how it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into_record: Option<String>,
     pub ledger: Ledger,
 }
 
@@ -152,6 +161,8 @@ pub struct Facts<'a> {
     /// The changes of the channel, newest first and one at least, each with its index and the proof that it is in the tree.
     pub changes: &'a [(ConsentChange, u64, Vec<Hash>)],
     pub omitted: u64,
+    /// Who was merged into the contact, in their order.
+    pub merged: &'a [ContactId],
     pub checkpoint: String,
     pub tree_size: u64,
 }
@@ -161,6 +172,9 @@ impl Receipt {
     pub fn new(facts: &Facts<'_>) -> Self {
         let Facts { business, contact, channel, language, .. } = *facts;
         let controller = Name::format_business(business);
+        let record = |contact| record(business, contact, channel);
+        let (record_id, into) = (record(contact), facts.changes.first());
+        let into = into.and_then(|(newest, ..)| merged_into(newest));
         let contact = CONTACTS.format(business, contact);
         let events: Vec<Event> = facts
             .changes
@@ -177,7 +191,7 @@ impl Receipt {
         Self {
             schema_version: SCHEMA.to_owned(),
             receipt_id: facts.id.clone(),
-            record_id: format!("{contact}/consents/{}", words::channel(channel).code),
+            record_id,
             issue_time: facts.at,
             pii_principal_id: contact,
             language: language.tag().to_owned(),
@@ -207,6 +221,8 @@ impl Receipt {
             }],
             events,
             events_omitted: facts.omitted,
+            merged_records: facts.merged.iter().copied().map(record).collect(),
+            merged_into_record: into.map(record),
             ledger: Ledger { checkpoint: facts.checkpoint.clone(), tree_size: facts.tree_size },
         }
     }
@@ -220,6 +236,11 @@ impl Receipt {
     pub fn sign(&self, key: &LedgerKey) -> serde_json::Result<String> {
         Ok(Jws::sign(key, TYPE, self.json()?.as_bytes()))
     }
+}
+
+/// The consent of a contact in a channel.
+pub(crate) fn record(business: BusinessId, contact: ContactId, channel: Channel) -> String {
+    format!("{}/consents/{}", CONTACTS.format(business, contact), words::channel(channel).code)
 }
 
 /// What a change says of a channel, as a receipt says it.

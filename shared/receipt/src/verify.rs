@@ -2,14 +2,16 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use yinyom_consent::{Channel, ConsentChange, ConsentState};
+use yinyom_consent::{
+    Cause, Channel, ConsentChange, ConsentState, SurfaceParent, merged_into, merged_with,
+};
 use yinyom_kernel::Language;
 use yinyom_transparency::{
     Checkpoint, CheckpointError, Hash, Jws, JwsError, PublicKey, PublicKeys, verify_inclusion,
 };
 
 use crate::page::signed_part;
-use crate::record::event;
+use crate::record::{FIRST, event, record};
 use crate::{Receipt, TYPE, words};
 
 /// What is wrong with a receipt.
@@ -35,6 +37,8 @@ pub enum ReceiptError {
     Order(usize),
     #[error("the state is not what the newest event made")]
     State,
+    #[error("who was merged into whom is not what the events say")]
+    Merged,
     #[error("the page does not show what was signed")]
     Page,
 }
@@ -60,6 +64,7 @@ pub fn verify(text: &str, keys: &PublicKeys) -> Result<Said, ReceiptError> {
         return Err(ReceiptError::OtherCheckpoint);
     }
     let mut newer = i64::MAX;
+    let mut changes = Vec::with_capacity(receipt.events.len());
     for (at, told) in receipt.events.iter().enumerate() {
         let change = STANDARD.decode(&told.ledger.content).ok();
         let change = change.and_then(|bytes| ConsentChange::from_canonical(&bytes));
@@ -77,8 +82,10 @@ pub fn verify(text: &str, keys: &PublicKeys) -> Result<Said, ReceiptError> {
         if std::mem::replace(&mut newer, change.seq) <= change.seq {
             return Err(ReceiptError::Order(at));
         }
+        changes.push(change);
     }
     stands(&receipt)?;
+    merged(&receipt, changes, channel)?;
     if is_page && receipt.page(jws).as_deref() != Some(text) {
         return Err(ReceiptError::Page);
     }
@@ -110,6 +117,45 @@ fn stands(receipt: &Receipt) -> Result<(), ReceiptError> {
         newest.event_state.as_deref()
     };
     if purpose.state.as_deref() == expected { Ok(()) } else { Err(ReceiptError::State) }
+}
+
+/// Whether the receipt names whom its events, newest first, tell to be merged: a merge and its undo are of both channels. Of
+/// older events that are not in it, it may know more.
+fn merged(
+    receipt: &Receipt,
+    mut changes: Vec<ConsentChange>,
+    channel: Channel,
+) -> Result<(), ReceiptError> {
+    let told = if receipt.schema_version == FIRST {
+        receipt.merged_records.is_empty() && receipt.merged_into_record.is_none()
+    } else {
+        let Some(newest) = changes.first() else { return Err(ReceiptError::State) };
+        let business = newest.business;
+        let record = |contact| record(business, contact, channel);
+        let into = merged_into(newest).map(record);
+        changes.reverse();
+        let named = &receipt.merged_records;
+        let shown: Vec<_> = merged_with(&changes).into_iter().map(record).collect();
+        let older = named.len().checked_sub(shown.len()).map(|older| named.split_at(older));
+        let agree = older.is_some_and(|(older, newer)| {
+            let unseen = |name: &String| !changes.iter().any(|it| is_with(it, name, record));
+            newer == shown && older.iter().all(unseen)
+        });
+        let more = receipt.events_omitted > 0 || named.len() == shown.len();
+        into == receipt.merged_into_record && agree && more
+    };
+    if told { Ok(()) } else { Err(ReceiptError::Merged) }
+}
+
+/// Whether the change is a merge with the contact of that record, or its undo.
+fn is_with(
+    change: &ConsentChange,
+    name: &str,
+    record: impl Fn(yinyom_kernel::ContactId) -> String,
+) -> bool {
+    let merges = matches!(change.cause, Cause::Merged | Cause::MergeUndone);
+    let Some(SurfaceParent::Contact(other)) = change.surface_parent else { return false };
+    merges && record(other) == name
 }
 
 fn hashes(proof: &[String]) -> Option<Vec<Hash>> {

@@ -7,9 +7,9 @@ use serde_json::Value;
 use uuid::Uuid;
 use yinyom_consent::{
     Actor, Cause, Channel, ChannelChange, ConsentChange, ConsentState, EvidenceMethod, Role,
-    Surface,
+    Surface, SurfaceParent,
 };
-use yinyom_kernel::{BusinessId, Language};
+use yinyom_kernel::{BusinessId, ContactId, Language};
 use yinyom_receipt::{Facts, Receipt, ReceiptError, TYPE, verify};
 use yinyom_transparency::{Checkpoint, Frontier, Hash, Jws, JwsError, LedgerKey, PublicKeys};
 
@@ -49,6 +49,8 @@ struct Desk {
     key: LedgerKey,
     changes: Vec<(ConsentChange, u64, Vec<Hash>)>,
     checkpoint: String,
+    merged: Vec<ContactId>,
+    omitted: u64,
 }
 
 impl Desk {
@@ -66,7 +68,8 @@ impl Desk {
             (second.clone(), 1, vec![first.leaf_hash()]),
             (first.clone(), 0, vec![second.leaf_hash()]),
         ];
-        Self { key, changes, checkpoint }
+        let (merged, omitted) = (Vec::new(), 0);
+        Self { key, changes, checkpoint, merged, omitted }
     }
 
     fn usual() -> Self {
@@ -87,7 +90,8 @@ impl Desk {
             time_zone: "Asia/Bangkok".to_owned(),
             at: at(second),
             changes: &self.changes,
-            omitted: 0,
+            omitted: self.omitted,
+            merged: &self.merged,
             checkpoint: self.checkpoint.clone(),
             tree_size: 2,
         })
@@ -224,4 +228,105 @@ fn a_page_runs_nothing_loads_nothing_and_escapes_what_it_shows() {
     }
     assert!(page.contains("&lt;2026-01&gt; &amp; &quot;x&quot;"));
     assert!(page.contains("28 กุมภาพันธ์ 2569") || page.contains("1 มีนาคม 2569"), "{page}");
+}
+
+/// With that contact.
+fn with(other: u128, change: ConsentChange) -> ConsentChange {
+    let surface_parent = Some(SurfaceParent::Contact(Uuid::from_u128(other).into()));
+    ConsentChange { surface_parent, ..change }
+}
+
+fn record_of(contact: u128) -> String {
+    let business = Uuid::from_u128(1);
+    format!("businesses/{business}/contacts/{}/consents/PHONE", Uuid::from_u128(contact))
+}
+
+impl Desk {
+    /// A contact that has absorbed another one, number 3.
+    fn merged() -> Self {
+        let first = change(1, Cause::Created, Some(NotSet));
+        let mut desk = Self::new(&first, &with(3, change(2, Cause::Merged, Some(Denied))));
+        desk.merged = vec![Uuid::from_u128(3).into()];
+        desk
+    }
+}
+
+fn name_merged(json: &mut Value, contacts: &[u128]) {
+    json["merged_records"] = contacts.iter().map(|it| Value::from(record_of(*it))).collect();
+}
+
+#[test]
+fn a_receipt_names_whom_its_contact_has_absorbed_and_no_others() {
+    let desk = Desk::merged();
+    let said = verify(&desk.signed(), &desk.keys()).unwrap();
+    assert_eq!(said.receipt.merged_records, [record_of(3)]);
+    for language in [Language::English, Language::Thai] {
+        let receipt = desk.receipt(language, 10);
+        let page = receipt.page(&receipt.sign(&desk.key).unwrap()).unwrap();
+        assert!(page.contains(record_of(3).trim_end_matches("/consents/PHONE")));
+        assert!(verify(&page, &desk.keys()).is_ok());
+    }
+    for named in [&[][..], &[4], &[3, 4], &[4, 3], &[3, 3]] {
+        let found = desk.found(|json| name_merged(json, named));
+        assert!(matches!(found, ReceiptError::Merged), "{named:?} {found}");
+    }
+    let found = desk.found(|json| json["merged_into_record"] = record_of(3).into());
+    assert!(matches!(found, ReceiptError::Merged), "{found}");
+    let usual = Desk::usual();
+    let found = usual.found(|json| name_merged(json, &[3]));
+    assert!(matches!(found, ReceiptError::Merged), "{found}");
+}
+
+#[test]
+fn of_merges_that_are_older_than_its_events_a_receipt_may_know_more() {
+    let mut desk = Desk::merged();
+    desk.omitted = 1;
+    desk.merged.insert(0, Uuid::from_u128(4).into());
+    let said = verify(&desk.signed(), &desk.keys()).unwrap();
+    assert_eq!(said.receipt.merged_records, [record_of(4), record_of(3)]);
+    // But not of what its events say otherwise.
+    for named in [&[][..], &[4], &[3, 4], &[3, 3]] {
+        let found = desk.found(|json| name_merged(json, named));
+        assert!(matches!(found, ReceiptError::Merged), "{named:?} {found}");
+    }
+    let first = change(1, Cause::Created, Some(NotSet));
+    let mut undone = Desk::new(&first, &with(3, change(2, Cause::MergeUndone, Some(NotSet))));
+    undone.omitted = 1;
+    assert!(verify(&undone.signed(), &undone.keys()).is_ok());
+    let found = undone.found(|json| name_merged(json, &[3]));
+    assert!(matches!(found, ReceiptError::Merged), "{found}");
+}
+
+#[test]
+fn a_receipt_of_an_absorbed_contact_says_where_it_goes_on() {
+    let first = change(1, Cause::Created, Some(Denied));
+    let desk = Desk::new(&first, &with(3, change(2, Cause::Merged, None)));
+    let said = verify(&desk.signed(), &desk.keys()).unwrap();
+    assert_eq!(said.receipt.merged_into_record, Some(record_of(3)));
+    assert_eq!(said.receipt.pii_processing.purposes[0].state, None);
+    for other in [Value::Null, record_of(4).into()] {
+        let found = desk.found(|json| json["merged_into_record"] = other);
+        assert!(matches!(found, ReceiptError::Merged), "{found}");
+    }
+}
+
+/// Those that people have: they say nothing of merges, and mean what they meant.
+#[test]
+fn receipts_of_the_first_edition_are_verified_as_ever() {
+    for desk in [Desk::usual(), Desk::merged()] {
+        let mut json: Value =
+            serde_json::from_str(&desk.receipt(Language::Thai, 10).json().unwrap()).unwrap();
+        let whole = json.as_object_mut().unwrap();
+        whole["schema_version"] = "ISO/IEC TS 27560:2023; yinyom/1".into();
+        let named = whole.remove("merged_records");
+        let sign = |json: &Value| Jws::sign(&desk.key, TYPE, json.to_string().as_bytes());
+        let said = verify(&sign(&json), &desk.keys()).unwrap();
+        let page = said.receipt.page(&sign(&json)).unwrap();
+        assert!(verify(&page, &desk.keys()).is_ok());
+        if let Some(named) = named {
+            json["merged_records"] = named;
+            let found = verify(&sign(&json), &desk.keys()).unwrap_err();
+            assert!(matches!(found, ReceiptError::Merged), "{found}");
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! The consent of one contact, with everything that ever happened to it, and to those that are merged into it.
 
 use jiff::Timestamp;
-use yinyom_consent::Channel;
+use yinyom_consent::{Channel, merged_with};
 use yinyom_db::Tx;
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{BusinessId, ContactId, PageSize};
 
 use super::past::{is_past, stood};
 use super::{Manager, Reading, Refused, entries};
-use crate::domain::{ConsentRecord, Entry, Page, merged_with};
+use crate::domain::{ConsentRecord, Entry, Page};
 use crate::store::{StoreError, consents, heads, past};
 
 /// A contact's consents and a page of its changes, newest first.

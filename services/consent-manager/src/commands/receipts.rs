@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
-use yinyom_consent::Channel;
+use yinyom_consent::{Channel, merged_with};
 use yinyom_identity::{Caller, NotFound};
 use yinyom_kernel::{BusinessId, ContactId, Language};
 use yinyom_receipt::{Facts, Receipt};
 use yinyom_transparency::Plan;
 
 use super::{Manager, Reading, Refused};
-use crate::store::{StoreError, heads, receipts as store, tree};
+use crate::store::{StoreError, heads, past, receipts as store, tree};
 
 /// The most events of a receipt.
 const MOST_EVENTS: i64 = 50;
@@ -43,6 +43,7 @@ pub async fn receipt(
         plans.push((index, plan));
     }
     let hashes = tree::hashes(&mut tx, &nodes).await?;
+    let merged = merged_with(&past::merges(&mut tx, contact, i64::MAX).await?);
     drop(tx);
     let omitted = all - i64::try_from(found.len()).unwrap_or(i64::MAX);
     let mut changes = Vec::with_capacity(found.len());
@@ -65,6 +66,7 @@ pub async fn receipt(
         at,
         changes: &changes,
         omitted: omitted.unsigned_abs(),
+        merged: &merged,
         checkpoint: manager.notary.checkpoint(business, &tree),
         tree_size: tree.size(),
     });

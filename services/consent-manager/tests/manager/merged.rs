@@ -194,6 +194,13 @@ async fn the_tree_and_receipts_have_the_other_contact_in_them(db: TestDb) {
         let answer = world.receipts_as(officer).get_consent_receipt(request).await.unwrap();
         let said = verify(&answer.into_inner().jws, &keys).unwrap();
         assert_eq!(said.receipt.events[0].event_type, "MERGED");
+        let record = |of: &Contact| format!("{}/consents/PHONE", of.name());
+        let (with, into) = (said.receipt.merged_records, said.receipt.merged_into_record);
+        if contact.id == a.id {
+            assert_eq!((with, into), (vec![record(&b)], None), "where the rest of it is");
+        } else {
+            assert_eq!((with, into), (Vec::new(), Some(record(&a))));
+        }
     }
 }
 

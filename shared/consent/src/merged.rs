@@ -1,7 +1,8 @@
 //! Which contacts are merged into one, by what its own changes say.
 
-use yinyom_consent::{Cause, ConsentChange, SurfaceParent};
 use yinyom_kernel::ContactId;
+
+use crate::{Cause, ConsentChange, SurfaceParent};
 
 /// Those that the contact of these changes, which are in order, has absorbed and not let go again, in the order in which they
 /// came. That it was absorbed itself, or came back, is told by changes without an end or without a beginning.
@@ -20,16 +21,22 @@ pub fn merged_with(changes: &[ConsentChange]) -> Vec<ContactId> {
     merged
 }
 
+/// Whom the contact was absorbed by, if this change is that.
+pub fn merged_into(change: &ConsentChange) -> Option<ContactId> {
+    let Some(SurfaceParent::Contact(survivor)) = change.surface_parent else { return None };
+    let goes = change.channels.iter().all(|carried| carried.to.is_none());
+    (change.cause == Cause::Merged && goes).then_some(survivor)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::*;
+    use crate::ConsentState::Denied;
+    use crate::{Actor, Channel, ChannelChange, ConsentState, Surface};
     use jiff::Timestamp;
     use uuid::Uuid;
-    use yinyom_consent::ConsentState::Denied;
-    use yinyom_consent::{Actor, Channel, ChannelChange, ConsentState, Surface};
-
-    use super::*;
 
     fn contact(number: u128) -> ContactId {
         Uuid::from_u128(number).into()
@@ -73,6 +80,8 @@ mod tests {
     #[test]
     fn whoever_was_absorbed_has_absorbed_nobody_by_that() {
         let (gone, back) = (with(5, Cause::Merged, GOES), with(5, Cause::MergeUndone, COMES));
+        assert_eq!((merged_into(&gone), merged_into(&back)), (Some(contact(5)), None));
+        assert_eq!(merged_into(&with(3, Cause::Merged, STAYS)), None);
         assert_eq!(merged_with(&[with(3, Cause::Merged, STAYS), gone, back]), [contact(3)]);
     }
 }
