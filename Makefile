@@ -125,8 +125,9 @@ catch-up: rust ## How fast the manager catches up, and who notices: make catch-u
 
 .PHONY: ledger-sizes
 ledger-sizes: rust ## What it costs to ask a ledger that has grown: make ledger-sizes BUSINESSES=1000 LARGE=1000000.
-	cargo build --locked --release -p yinyom-tests --bin ledger-sizes
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/ledger-sizes $(or $(BUSINESSES),1000) $(or $(LARGE),1000000)
+	cargo build --locked --release -p yinyom-bench
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench growth \
+	  --businesses $(or $(BUSINESSES),1000) --changes $(or $(LARGE),1000000)
 
 # Two replicas of each service as processes, and a foreign client beside the project's own.
 .PHONY: rolling-restarts
@@ -138,8 +139,25 @@ rolling-restarts: rust ## Replicas restarted under load, and nobody notices: mak
 
 .PHONY: directory-sizes
 directory-sizes: rust ## What it costs to ask a directory that has grown: make directory-sizes CONTACTS=1000000.
-	cargo build --locked --release -p yinyom-tests --bin directory-sizes
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/directory-sizes $(or $(CONTACTS),1000000)
+	cargo build --locked --release -p yinyom-bench
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench growth --contacts $(or $(CONTACTS),1000000)
+
+# Ratios to what the database and the wire allow. GOALS=1,3,14 measures some; SHORT=1 takes three minutes.
+.PHONY: bench
+bench: rust ## How fast it is beside its limits, in turns: make bench GOALS=1,3 SECONDS=5 PAIRS=5, or SHORT=1.
+	cargo build --locked --release -p all-in-one -p yinyom-bench --bin yinyom --bin yinyom-bench
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench run \
+	  --program $(or $(CARGO_TARGET_DIR),target)/release/yinyom $(if $(GOALS),--goals $(GOALS)) \
+	  --seconds $(or $(SECONDS),$(if $(SHORT),1,5)) --pairs $(or $(PAIRS),5) $(if $(SHORT),--again 0)
+
+# The same on a noisy machine as on a quiet one. BLESS=1 makes what is counted the committed baseline; KEEP=DIR leaves
+# there what callgrind wrote, for callgrind_annotate.
+.PHONY: bench-instructions
+bench-instructions: rust ## What a call costs, in instructions; 3 % more than committed fails: make bench-instructions BLESS=1.
+	@command -v vgdb >/dev/null || deploy/debian-package "instructions are counted by callgrind" valgrind
+	cargo build --locked --release -p all-in-one -p yinyom-bench --bin yinyom --bin yinyom-bench
+	$(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench instructions \
+	  --program $(or $(CARGO_TARGET_DIR),target)/release/yinyom $(if $(BLESS),--bless) $(if $(KEEP),--keep $(KEEP))
 
 .PHONY: export-memory
 export-memory: rust ## What an export takes, of each format, and that it stays below 150 MiB: make export-memory ROWS=1000000.

@@ -1,0 +1,108 @@
+//! From a commit to the manager's report: goal 11.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
+use yinyom_proto::manager::v1 as man;
+use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
+
+use super::writes;
+use crate::goal::{Bar, Goal, Sides};
+use crate::load::{Load, histogram};
+use crate::stage::{OnPostgres, Stage};
+use crate::town::{Door, door};
+
+/// Between two changes that are followed.
+const PACE: Duration = Duration::from_millis(20);
+/// Between two looks into the ledger: on average, half of it is in the figure.
+const LOOK: Duration = Duration::from_millis(1);
+
+struct Lag {
+    on: Rc<OnPostgres>,
+    load: Load,
+    /// Changes a second.
+    half: f64,
+    followed: Followed,
+}
+
+#[tonic::async_trait(?Send)]
+impl Sides for Lag {
+    async fn limit(&mut self, _: Duration) -> f64 {
+        1.0
+    }
+
+    async fn service(&mut self, lasts: Duration) -> f64 {
+        // The hundredth part of the changes that are followed is more than one.
+        let lasts = lasts * 2;
+        let end = Instant::now() + lasts;
+        let (_, p99) = tokio::join!(self.load.run_at(self.half, lasts), self.followed.until(end));
+        self.on.town.until_in_the_ledger(&self.on.services).await;
+        p99
+    }
+}
+
+/// One contact whose changes are followed.
+struct Followed {
+    contact: String,
+    consents: ConsentServiceClient<Door>,
+    ledger: LedgerServiceClient<Door>,
+    number: usize,
+}
+
+impl Followed {
+    async fn until(&mut self, end: Instant) -> f64 {
+        let mut lags = histogram();
+        let mut next = Instant::now();
+        let words = writes::sayings(std::slice::from_ref(&self.contact));
+        while Instant::now() < end {
+            sleep_until(next).await;
+            next += PACE;
+            let word = words[self.number % words.len()].clone();
+            self.number += 1;
+            let set = self.consents.set_contact_consents(word).await.expect("it is recorded");
+            let committed = Instant::now();
+            let seq = set.into_inner().contact_consents.expect("consents").consent_seq;
+            while !self.has(seq).await {
+                sleep(LOOK).await;
+            }
+            lags.saturating_record(committed.elapsed().as_nanos() as u64);
+        }
+        lags.value_at_percentile(99.0) as f64 / 1_000_000.0
+    }
+
+    async fn has(&mut self, seq: i64) -> bool {
+        let ask = man::GetContactHistoryRequest {
+            contact: self.contact.clone(),
+            page_size: 1,
+            ..Default::default()
+        };
+        let answer = self.ledger.get_contact_history(ask).await.expect("an answer").into_inner();
+        answer.entries.first().is_some_and(|entry| entry.seq >= seq)
+    }
+}
+
+/// Goal 11. What a full load is, is measured first.
+pub async fn lag(stage: &mut Stage, lasts: Duration) -> Goal {
+    let on = stage.postgres().await;
+    let load = writes::set(&on);
+    let began = Instant::now();
+    let done = load.run(lasts).await;
+    on.town.until_in_the_ledger(&on.services).await;
+    let half = done.calls as f64 / began.elapsed().as_secs_f64() / 2.0;
+    let followed = Followed {
+        contact: on.town.denied[0].clone(),
+        consents: ConsentServiceClient::new(door(on.services.directory, &on.town.owner)),
+        ledger: LedgerServiceClient::new(door(on.services.manager, &on.town.owner)),
+        number: 0,
+    };
+    Goal {
+        id: "11",
+        what: "change committed → in the ledger and its report, p99 at half load",
+        against: "a millisecond",
+        unit: "ms",
+        bar: Bar::AtMost(20.0),
+        sides: Box::new(Lag { on, load: Load { in_flight: 64, ..load }, half, followed }),
+    }
+}
