@@ -3,24 +3,43 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use serde::Deserialize;
 
+use crate::verifier::claimed_issuer;
 use crate::{AuthError, Caller, CallerTable, Claims, ServiceEntry, SpiffeId, TokenVerifier, Why};
+
+/// For whom an issuer's word is taken. Who makes the accounts of a business's people must not be able to make a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VouchesFor {
+    #[default]
+    Everybody,
+    /// Members of businesses alone.
+    Members,
+    /// Services and operators alone.
+    Services,
+}
 
 /// Knows whose tokens to take and which services and operators exist.
 pub struct Authenticator {
-    verifier: TokenVerifier,
+    issuers: Vec<(Arc<TokenVerifier>, VouchesFor)>,
     callers: ArcSwap<CallerTable>,
 }
 
 impl Authenticator {
     /// Takes the tokens that `verifier` takes.
     pub fn new(verifier: TokenVerifier, callers: CallerTable) -> Self {
-        Self { verifier, callers: ArcSwap::from_pointee(callers) }
+        Self::of([(Arc::new(verifier), VouchesFor::Everybody)], callers)
     }
 
-    /// The verifier, to give it other keys.
-    pub fn verifier(&self) -> &TokenVerifier {
-        &self.verifier
+    /// Takes the tokens of several issuers: each is checked by the one that it names, with no other's keys. Of two of one
+    /// name the first counts.
+    pub fn of(
+        issuers: impl IntoIterator<Item = (Arc<TokenVerifier>, VouchesFor)>,
+        callers: CallerTable,
+    ) -> Self {
+        let issuers = issuers.into_iter().collect();
+        Self { issuers, callers: ArcSwap::from_pointee(callers) }
     }
 
     /// Takes another caller table from now on.
@@ -45,7 +64,28 @@ impl Authenticator {
         if values.next().is_some() {
             return Err(AuthError(Why::Malformed));
         }
-        self.caller(self.verifier.verify(bearer(value)?)?, peer)
+        let token = bearer(value)?;
+        let (verifier, vouches_for) = self.issuer_of(token)?;
+        let claims = verifier.verify(token)?;
+        let vouched = match vouches_for {
+            VouchesFor::Everybody => true,
+            VouchesFor::Members => claims.business.is_some(),
+            VouchesFor::Services => claims.business.is_none(),
+        };
+        if !vouched {
+            return Err(AuthError(Why::NotVouchedFor));
+        }
+        self.caller(claims, peer)
+    }
+
+    /// Who checks the token. What it says of itself is not believed: the one that it names will look.
+    fn issuer_of(&self, token: &str) -> Result<&(Arc<TokenVerifier>, VouchesFor), AuthError> {
+        if let [only] = &*self.issuers {
+            return Ok(only);
+        }
+        let claimed = claimed_issuer(token).ok_or(AuthError(Why::Malformed))?;
+        let named = self.issuers.iter().find(|(verifier, _)| verifier.issuer() == claimed);
+        named.ok_or(AuthError(Why::WrongIssuer))
     }
 
     fn caller(&self, claims: Claims, peer: Option<&SpiffeId>) -> Result<Caller, AuthError> {

@@ -16,7 +16,7 @@ mod spiffe;
 mod verifier;
 
 pub use access::{Access, AccessDenied, Members};
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, VouchesFor};
 pub use caller::{Caller, NotFound};
 pub use callers::{
     Businesses, CallerTable, CallerTableError, OperatorEntry, ServiceEntry, ServiceScope,

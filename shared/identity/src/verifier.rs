@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -46,6 +48,8 @@ pub enum Why {
     NotYetValid,
     UnknownSubject,
     WrongPeer,
+    /// The issuer's word is not taken for such a caller.
+    NotVouchedFor,
 }
 
 impl Why {
@@ -65,6 +69,7 @@ impl Why {
             Self::NotYetValid => "not_yet_valid",
             Self::UnknownSubject => "unknown_subject",
             Self::WrongPeer => "wrong_peer",
+            Self::NotVouchedFor => "not_vouched_for",
         }
     }
 }
@@ -136,6 +141,11 @@ impl TokenVerifier {
             seen: moka::sync::Cache::new(REMEMBERED),
             unknown_key: OnceLock::new(),
         })
+    }
+
+    /// Whose tokens it takes.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// Takes another key set from now on. A set that cannot be read leaves the old one in force.
@@ -218,6 +228,19 @@ impl TokenVerifier {
         }
         Ok(())
     }
+}
+
+/// The issuer that a token names, which nobody has checked.
+pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claimed {
+        iss: String,
+    }
+    if token.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Claimed>(&claims).ok().map(|claimed| claimed.iss)
 }
 
 fn why(error: &jsonwebtoken::errors::Error) -> Why {

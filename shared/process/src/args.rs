@@ -4,17 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use yinyom_identity::{
-    Authenticator, CallerTable, CallerTableError, KeyError, TokenSource, TokenVerifier,
-};
+use yinyom_identity::{CallerTableError, KeyError, TokenSource};
 use yinyom_kernel::SharedClock;
 use yinyom_policy::{Policies, PoliciesConfig, RemoteSource};
 use yinyom_rpc::{ConnectError, Connection};
 use yinyom_telemetry::{Format, TelemetryConfig};
-use yinyom_tls::{ClientTls, TlsError, Trust};
+use yinyom_tls::TlsError;
 
-use crate::files::{Contents, Files, LOOK_EVERY, read, text};
-use crate::{KeyUrl, KeyUrlError, KeyUrlLimits, Transport};
+use crate::{IssuersError, KeyUrlError, Transport};
 
 /// Something that the configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +22,8 @@ pub enum ConfigError {
     DatabaseUrl(PathBuf),
     #[error("the database is not named: --database-url or --database-url-file")]
     NoDatabase,
+    #[error("the file of issuers cannot be used")]
+    Issuers(#[from] IssuersError),
     #[error("the key set cannot be used")]
     Keys(#[from] KeyError),
     #[error(transparent)]
@@ -65,81 +64,6 @@ pub enum ConfigError {
     SmallMessages(u32, u32),
     #[error("{address} cannot be listened on")]
     Listen { address: SocketAddr, source: std::io::Error },
-}
-
-/// Whose tokens are taken, and which services and operators may call.
-#[derive(Debug, Clone, clap::Args)]
-pub struct TokenArgs {
-    /// File with the public keys that tokens are checked with: a JWK set
-    #[arg(long, env = "YINYOM_JWKS_FILE", required_unless_present = "jwks_url")]
-    pub jwks_file: Option<PathBuf>,
-
-    /// URL of the same, in place of a file: `https://…`; `http://…` on loopback
-    #[arg(long, env = "YINYOM_JWKS_URL", conflicts_with = "jwks_file")]
-    pub jwks_url: Option<String>,
-
-    /// File with the authorities that vouch for that URL: PEM; those of the system, if unset
-    #[arg(long, env = "YINYOM_JWKS_CA_FILE", value_name = "FILE")]
-    pub jwks_ca_file: Option<PathBuf>,
-
-    /// Who issues tokens (`iss`)
-    #[arg(long, env = "YINYOM_ISSUER")]
-    pub issuer: String,
-
-    /// Whom tokens are for (`aud`)
-    #[arg(long, env = "YINYOM_AUDIENCE", default_value = "yinyom")]
-    pub audience: String,
-
-    /// File with the services and operators that may call: JSON
-    #[arg(long, env = "YINYOM_CALLERS_FILE")]
-    pub callers_file: PathBuf,
-}
-
-impl TokenArgs {
-    /// Reads the files, or fetches the key set, into what tells who calls; and looks at them again while the process
-    /// runs.
-    pub async fn authenticator(
-        &self,
-        clock: SharedClock,
-    ) -> Result<Arc<Authenticator>, ConfigError> {
-        let (callers_file, callers) =
-            Files::open("the caller table", vec![self.callers_file.clone()])?;
-        let callers = callers_of(&callers)?;
-        let verifier = |jwks: &str| TokenVerifier::new(jwks, &*self.issuer, &*self.audience, clock);
-        let authenticator = match (&self.jwks_url, &self.jwks_file) {
-            (Some(url), _) => {
-                let url = KeyUrl::new(url, &self.url_tls()?, KeyUrlLimits::default())?;
-                let jwks = url.fetch().await?;
-                let authenticator = Arc::new(Authenticator::new(verifier(&jwks)?, callers));
-                url.watch(&authenticator, jwks);
-                authenticator
-            }
-            (None, file) => {
-                let (file, contents) = Files::open("the key set", file.iter().cloned().collect())?;
-                let keys = verifier(&text(&contents))?;
-                let authenticator = Arc::new(Authenticator::new(keys, callers));
-                let watched = Arc::clone(&authenticator);
-                file.watch(LOOK_EVERY, move |contents| -> Result<(), KeyError> {
-                    watched.verifier().replace_keys(&text(contents))
-                });
-                authenticator
-            }
-        };
-        let watched = Arc::clone(&authenticator);
-        callers_file.watch(LOOK_EVERY, move |contents| -> Result<(), CallerTableError> {
-            watched.replace_callers(callers_of(contents)?);
-            Ok(())
-        });
-        Ok(authenticator)
-    }
-
-    fn url_tls(&self) -> Result<ClientTls, ConfigError> {
-        let trust = match &self.jwks_ca_file {
-            Some(file) => Trust::from_pem(&read(file)?)?,
-            None => Trust::of_system()?,
-        };
-        Ok(ClientTls::new(trust, None)?)
-    }
 }
 
 /// How a service calls settings, and who it is when it calls anybody.
@@ -230,10 +154,6 @@ impl LogArgs {
     }
 }
 
-fn callers_of(contents: &Contents) -> Result<CallerTable, CallerTableError> {
-    CallerTable::parse(&text(contents))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -245,7 +165,7 @@ mod tests {
     #[test]
     fn every_flag_has_a_variable_of_its_name() {
         let command = clap::Command::new("test");
-        let command = TokenArgs::augment_args(command);
+        let command = crate::TokenArgs::augment_args(command);
         let command = crate::KeyArgs::augment_args(command);
         let command = crate::DatabaseArgs::augment_args(command);
         let command = PeerArgs::augment_args(command);

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::Notify;
-use yinyom_identity::{Authenticator, KeyError};
+use yinyom_identity::{KeyError, TokenVerifier};
 use yinyom_tls::{ClientTls, Protocol, TlsConnector};
 
 use crate::transport::is_loopback_name;
@@ -122,12 +122,12 @@ impl KeyUrl {
         String::from_utf8(body.to_bytes().into()).map_err(|_| KeyUrlError::NoText)
     }
 
-    /// Keeps the keys of `authenticator`, which begins with the set `known`, as the URL has them: as long as the runtime
-    /// lives. What goes wrong is logged once until it goes right.
-    pub fn watch(self, authenticator: &Arc<Authenticator>, mut known: String) {
-        let (wanted, authenticator) = (Arc::new(Notify::new()), Arc::clone(authenticator));
+    /// Keeps the keys of `verifier`, which begins with the set `known`, as the URL has them: as long as the runtime lives.
+    /// What goes wrong is logged once until it goes right.
+    pub fn watch(self, verifier: &Arc<TokenVerifier>, mut known: String) {
+        let (wanted, verifier) = (Arc::new(Notify::new()), Arc::clone(verifier));
         let unknown = Arc::clone(&wanted);
-        authenticator.verifier().on_unknown_key(move || unknown.notify_one());
+        verifier.on_unknown_key(move || unknown.notify_one());
         tokio::spawn(async move {
             let mut failing = false;
             loop {
@@ -137,7 +137,7 @@ impl KeyUrl {
                     () = tokio::time::sleep(rest) => {}
                     () = wanted.notified() => {}
                 }
-                match self.refresh(&authenticator, &mut known).await {
+                match self.refresh(&verifier, &mut known).await {
                     Ok(()) => failing = false,
                     Err(error) if !failing => {
                         failing = true;
@@ -152,13 +152,13 @@ impl KeyUrl {
 
     async fn refresh(
         &self,
-        authenticator: &Authenticator,
+        verifier: &TokenVerifier,
         known: &mut String,
     ) -> Result<(), KeyUrlError> {
         let fetched = self.fetch().await?;
         // The same set: tokens that were checked with it stay known.
         if fetched != *known {
-            authenticator.verifier().replace_keys(&fetched)?;
+            verifier.replace_keys(&fetched)?;
             *known = fetched;
             tracing::info!("the key set has changed");
         }

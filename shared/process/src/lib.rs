@@ -11,13 +11,15 @@ mod key_url;
 mod life;
 mod limits;
 mod probes;
+mod token_args;
 mod transport;
 
-pub use args::{CallArgs, ConfigError, LogArgs, PeerArgs, TokenArgs};
+pub use args::{CallArgs, ConfigError, LogArgs, PeerArgs};
 pub use database_args::DatabaseArgs;
 pub use key_args::{KeyArgs, Secret};
 pub use key_url::{KeyUrl, KeyUrlError, KeyUrlLimits};
 pub use life::run;
 pub use limits::LimitArgs;
 pub use probes::ProbeArgs;
+pub use token_args::{IssuersError, TokenArgs};
 pub use transport::{CallTlsArgs, Demand, TlsArgs, Transport};

@@ -9,7 +9,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use yinyom_identity::{Authenticator, CallerTable, Subject, TokenIssuer, TokenVerifier};
+use yinyom_identity::{
+    Authenticator, CallerTable, Subject, TokenIssuer, TokenVerifier, VouchesFor,
+};
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_process::{KeyUrl, KeyUrlError, KeyUrlLimits};
 use yinyom_testkit::certificates::Authority;
@@ -86,10 +88,11 @@ fn eager() -> KeyUrlLimits {
 async fn watched(provider: &Provider, limits: KeyUrlLimits) -> Arc<Authenticator> {
     let url = url_of(&provider.url, limits).unwrap();
     let jwks = url.fetch().await.unwrap();
-    let verifier = TokenVerifier::new(&jwks, "issuer", "yinyom", clock()).unwrap();
+    let verifier = Arc::new(TokenVerifier::new(&jwks, "issuer", "yinyom", clock()).unwrap());
     let callers = CallerTable::parse(CALLERS).unwrap();
-    let authenticator = Arc::new(Authenticator::new(verifier, callers));
-    url.watch(&authenticator, jwks);
+    let authenticator =
+        Arc::new(Authenticator::of([(Arc::clone(&verifier), VouchesFor::Everybody)], callers));
+    url.watch(&verifier, jwks);
     authenticator
 }
 

@@ -53,7 +53,8 @@ async fn house(jwks: &str) -> House {
         jwks_file: Some(dir.path().join("jwks")),
         jwks_url: None,
         jwks_ca_file: None,
-        issuer: "issuer".to_owned(),
+        issuer: Some("issuer".to_owned()),
+        issuers_file: None,
         audience: "yinyom".to_owned(),
         callers_file: dir.path().join("callers"),
     };
