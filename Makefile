@@ -137,6 +137,18 @@ rolling-restarts: rust ## Replicas restarted under load, and nobody notices: mak
 	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom YINYOM_PYTHON=$(abspath $(PYTHON))/python \
 	  $(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/rolling-restarts $(or $(ROUNDS),50)
 
+.PHONY: overload
+overload: rust ## Ten times as many calls as can be answered: make overload SECONDS=60.
+	cargo build --locked --release -p all-in-one -p yinyom-tests --bin yinyom --bin overload
+	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom $(WITH_POSTGRES) \
+	  $(or $(CARGO_TARGET_DIR),target)/release/overload $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
+
+.PHONY: footprint
+footprint: rust ## What a replica takes: memory, and time to start.
+	cargo build --locked --release -p all-in-one -p yinyom-tests --bin yinyom --bin footprint
+	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom $(WITH_POSTGRES) \
+	  $(or $(CARGO_TARGET_DIR),target)/release/footprint
+
 .PHONY: directory-sizes
 directory-sizes: rust ## What it costs to ask a directory that has grown: make directory-sizes CONTACTS=1000000.
 	cargo build --locked --release -p yinyom-bench

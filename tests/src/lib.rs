@@ -13,6 +13,7 @@
 
 pub mod ask;
 mod business;
+pub mod fleet;
 pub mod forge;
 mod house;
 pub mod mutated;

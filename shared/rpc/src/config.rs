@@ -143,6 +143,6 @@ impl ServerConfig {
     pub fn unhurried() -> Self {
         let (rate, rate_per_business) = (Rate::UNLIMITED, Rate::UNLIMITED);
         let max_busy_calls = Self::default().max_calls;
-        Self { rate, rate_per_business, max_busy_calls, ..Self::default() }
+        Self { max_busy_calls, rate, rate_per_business, ..Self::default() }
     }
 }

@@ -22,7 +22,8 @@ use base64::Engine as _;
 use prost::Message;
 use tokio::process::{Child, Command};
 use yinyom_proto::directory::v1 as dir;
-use yinyom_tests::rolling::{Fleet, Load, SERVICES, Service, Told};
+use yinyom_tests::fleet::{Fleet, SERVICES, Service};
+use yinyom_tests::rolling::{Load, Told};
 
 const PEAK: Duration = Duration::from_secs(5);
 /// What a platform waits after one replica before it takes the next (`minReadySeconds`, which the manifests have at 5).
@@ -33,8 +34,8 @@ async fn main() -> ExitCode {
     let rounds: usize =
         std::env::args().nth(1).map_or(50, |rounds| rounds.parse().expect("a number"));
     let program: PathBuf = std::env::var_os("YINYOM_BIN").expect("YINYOM_BIN").into();
-    let mut fleet = Fleet::start(program).await;
-    let load = Load::begin(&fleet).await;
+    let mut fleet = Fleet::start(program, 2).await;
+    let load = Load::begin(&fleet, 50).await;
 
     let told = during(&load, None, async { tokio::time::sleep(PEAK).await }).await;
     assert!(told.failed.is_empty(), "without a restart: {told:?}");
@@ -62,7 +63,7 @@ async fn main() -> ExitCode {
     let told = during(&load, Some(rate), restarts).await;
     let foreign = end_foreign(foreign).await;
     println!(
-        "{rounds} restarts of each of two replicas of each service, the slowest {:.1} s",
+        "{rounds} restarts of each of two replicas of each service, the slowest start {:.1} s",
         slowest.as_secs_f64()
     );
     println!(
@@ -95,8 +96,13 @@ async fn during(load: &Load, a_second: Option<f64>, work: impl Future<Output = (
 
 /// gRPC as others have it: Python's, with the retries that its service config asks for.
 fn start_foreign(fleet: &Fleet, load: &Load) -> Child {
-    let ask = dir::GetContactRequest { name: load.contact().to_owned() };
-    let addresses = fleet.addresses(Service::Directory).map(|at| at.to_string()).join(",");
+    let ask = dir::GetContactRequest { name: load.contact(0).to_owned() };
+    let addresses = fleet
+        .addresses(Service::Directory)
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
     Command::new(std::env::var("YINYOM_PYTHON").expect("YINYOM_PYTHON"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/rolling.py"))
         .args([

@@ -78,9 +78,10 @@ pub async fn channels(
     let open = |row: &&Row| narrow(row.state) != ConsentState::Denied.code();
     let addresses: Vec<_> =
         rows.iter().filter(open).filter_map(|row| row.blind_index.clone()).collect();
-    let disputed: HashSet<_> = match asked && !addresses.is_empty() {
-        true => disputed(tx, channel, &addresses).await?.into_iter().collect(),
-        false => HashSet::new(),
+    let disputed: HashSet<_> = if asked && !addresses.is_empty() {
+        disputed(tx, channel, &addresses).await?.into_iter().collect()
+    } else {
+        HashSet::new()
     };
     let mut found: HashMap<Uuid, ChannelOf> = HashMap::with_capacity(contacts.len());
     for row in rows {

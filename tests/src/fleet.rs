@@ -1,4 +1,4 @@
-//! Two replicas of each service, as processes.
+//! Replicas of each service, as processes on PostgreSQL.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -74,16 +74,17 @@ pub struct Fleet {
     home: TempDir,
     databases: [TestDb; 3],
     issuer: Arc<TokenIssuer>,
-    addresses: [[SocketAddr; 2]; 3],
+    /// Of the replicas of each service.
+    addresses: [Vec<SocketAddr>; 3],
     replicas: Vec<Replica>,
 }
 
 impl Fleet {
-    /// Starts them, and waits until all serve.
+    /// Starts so many of each, and waits until all serve.
     ///
     /// # Panics
     /// If one does not.
-    pub async fn start(program: PathBuf) -> Self {
+    pub async fn start(program: PathBuf, of_each: usize) -> Self {
         let clock: SharedClock = Arc::new(SystemClock);
         let issuer = TokenIssuer::generate(ISSUER, clock).expect("a key");
         let home = tempfile::tempdir().expect("a directory");
@@ -105,12 +106,12 @@ impl Fleet {
             yinyom_testkit::postgres(&contact_directory::MIGRATIONS).await,
             yinyom_testkit::postgres(&consent_manager::MIGRATIONS).await,
         ];
-        let addresses = [(); 3].map(|()| [(); 2].map(|()| own_port()));
+        let addresses = [(); 3].map(|()| (0..of_each).map(|_| own_port()).collect());
         let issuer = Arc::new(issuer);
         let replicas = Vec::new();
         let mut fleet = Self { program, home, databases, issuer, addresses, replicas };
         for service in SERVICES {
-            for listen in fleet.addresses[service as usize] {
+            for listen in fleet.addresses[service as usize].clone() {
                 let health = own_port();
                 let child = fleet.spawn(service, listen, health).expect("a process");
                 fleet.replicas.push(Replica { listen, health, child });
@@ -122,13 +123,12 @@ impl Fleet {
         fleet
     }
 
-    /// Ends a replica as a platform does, starts it again, and waits until it serves. How long that took.
+    /// Ends a replica as a platform does, starts it again, and waits until it serves. How long it took from its start.
     ///
     /// # Panics
     /// If it does not end well, or does not come back.
     pub async fn restart(&mut self, of: Service, number: usize) -> Duration {
-        let at = of as usize * 2 + number;
-        let began = Instant::now();
+        let at = of as usize * self.addresses[0].len() + number;
         let replica = &mut self.replicas[at];
         let pid = replica.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         kill_process(pid.expect("it runs"), Signal::TERM).expect("it is told");
@@ -136,6 +136,7 @@ impl Fleet {
         let status = ended.expect("it ends in time").expect("its status");
         assert!(status.success(), "{of:?} ended with {status}");
         let (listen, health) = (replica.listen, replica.health);
+        let began = Instant::now();
         let child = self.spawn(of, listen, health).expect("a process");
         self.replicas[at].child = child;
         serving(health).await;
@@ -144,12 +145,13 @@ impl Fleet {
 
     /// Where the replicas of a service are, as the project's own client is told.
     pub fn endpoint(&self, of: Service) -> String {
-        format!("http://{}", self.addresses[of as usize].map(|at| at.to_string()).join(","))
+        let places = self.addresses[of as usize].iter().map(SocketAddr::to_string);
+        format!("http://{}", places.collect::<Vec<_>>().join(","))
     }
 
     /// The same for others.
-    pub fn addresses(&self, of: Service) -> [SocketAddr; 2] {
-        self.addresses[of as usize]
+    pub fn addresses(&self, of: Service) -> &[SocketAddr] {
+        &self.addresses[of as usize]
     }
 
     /// The project's own client, as this service or operator.
@@ -168,6 +170,18 @@ impl Fleet {
     pub fn token(&self, who: &str) -> String {
         let named = Subject::named(who);
         self.issuer.issue(&named, AUDIENCE, Duration::from_hours(24)).expect("a token")
+    }
+
+    /// Memory that the first replica of a service has in use, in bytes.
+    ///
+    /// # Panics
+    /// If it does not run, or not on Linux.
+    pub fn resident(&self, of: Service) -> u64 {
+        let replica = &self.replicas[of as usize * self.addresses[0].len()];
+        let status = format!("/proc/{}/status", replica.child.id().expect("it runs"));
+        let status = std::fs::read_to_string(status).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     /// What a service's replicas said.
@@ -231,6 +245,6 @@ async fn serving(health: SocketAddr) {
             return;
         }
         assert!(Instant::now() < deadline, "a replica does not serve in time");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
