@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import grpc
 import pytest
@@ -81,6 +82,14 @@ def test_calls_are_measured_by_method_and_code_and_hold_nobodys_data(probed):
         assert personal not in text, personal
     for service in services.values():
         service.close()
+
+
+def test_what_the_autoscaler_asks_for_is_measured(probed):
+    adapter = Path(__file__).parents[2] / "deploy/kubernetes/components/autoscaling/prometheus-adapter.yaml"
+    series = re.search(r"seriesQuery: (\w+)", adapter.read_text())[1]
+    methods = re.search(r'rpc_method=~"([^"]+)"', adapter.read_text())[1]
+    measured = re.findall(rf'^{series}\{{[^}}]*rpc_method="([^"]+)"[^}}]*\}} [1-9]', scrape(probed), re.MULTILINE)
+    assert any(re.fullmatch(methods, method) for method in measured), measured
 
 
 def test_there_is_nothing_else_on_the_port_of_metrics(probed):

@@ -51,6 +51,12 @@ def variables():
     return {name for source in sources for name in re.findall(r'env = "(YINYOM_\w+)"', source.read_text())}
 
 
+def instruments():
+    """Every name that something is measured by, as Prometheus has it but for unit and `total`."""
+    sources = [*ROOT.glob("services/*/src/**/*.rs"), *ROOT.glob("shared/*/src/**/*.rs")]
+    return {name.replace(".", "_") for source in sources for name in re.findall(r'"((?:rpc|yinyom)\.[a-z_.]+)"', source.read_text())}
+
+
 class Overlay:
     def __init__(self, documents):
         self.documents = documents
@@ -315,7 +321,10 @@ def check_texts():
         for record in re.findall(r"\byinyom:[a-z0-9_:]+", expression):
             if record not in recorded:
                 problem(f"no rule records {record}")
+    measured = instruments()
     for metric in METRICS:
+        if re.sub("_(total|seconds)$", "", metric) not in measured:
+            problem(f"nothing is measured by the name of {metric}")
         if not any(metric in expression for expression in expressions):
             problem(f"the dashboard does not show {metric}")
 
