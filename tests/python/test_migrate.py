@@ -6,7 +6,7 @@ import pytest
 
 from conftest import _binary
 from databases import both
-from three import SERVICES, Three, _serves
+from three import SERVICES, DidNotStart, Three, _serves
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -69,7 +69,13 @@ def test_a_later_schema_is_refused_unless_it_says_that_it_only_adds(three):
     assert beside.returncode == 0, beside.stderr
     assert f"it is at {newest}, nothing was to be done; a later release has been here" in beside.stdout
 
+    # A replica of the earlier release that dies in a roll-out comes back.
+    three.start()
+    three.stop()
+
     newest = pretend(three, "settings", "names without titles")
+    with pytest.raises(DidNotStart, match=f"the database has migration {newest}, which this release does not know"):
+        three.start()
     refused = migrate(three, "settings")
     assert refused.returncode == 1
     assert refused.stderr.startswith(

@@ -26,13 +26,22 @@ OPERATOR = "crm-vendor"
 OTHERS = {"campaigns": ["addresses.read"], "helpdesk": []}
 
 
+class DidNotStart(AssertionError):
+    """A service ended when it should start."""
+
+    def __init__(self, service, said):
+        super().__init__(said)
+        self.service = service
+
+
 class Three:
     """Their keys and everything else but the databases are under `directory`, as `yinyom` has them under its own."""
 
     def __init__(self, binary, directory, databases):
         self.binary, self.directory, self.databases = binary, directory, databases
         self.data_dir, self.log = directory / "data", directory / "log"
-        self.environment, self._processes = {}, {}
+        # Programs of single services, where they are not the one of all.
+        self.environment, self.binaries, self._processes = {}, {}, {}
         keys = self.data_dir / "keys"
         keys.mkdir(parents=True, exist_ok=True)
         for service in SERVICES:
@@ -66,8 +75,9 @@ class Three:
         deadline = time.monotonic() + READY_SECONDS
         for service, address in addresses.items():
             while not _serves(address):
-                status = self._processes[service].poll()
-                assert status is None, f"{service} ended with {status}:\n{self._tail()}"
+                for name, process in self._processes.items():
+                    if (status := process.poll()) is not None:
+                        raise DidNotStart(name, f"{name} ended with {status}:\n{self._tail()}")
                 assert time.monotonic() < deadline, f"{service} does not serve in time:\n{self._tail()}"
                 time.sleep(0.02)
         operator = {"name": OPERATOR, "token": self.token(OPERATOR)}
@@ -96,7 +106,7 @@ class Three:
             flags["YINYOM_MANAGER_ENDPOINT"] = f"http://{addresses['manager']}"
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [self.binary, service],
+                [self.binaries.get(service, self.binary), service],
                 cwd=self.directory,
                 env=self._environment(**flags),
                 stdin=subprocess.DEVNULL,
