@@ -149,6 +149,12 @@ footprint: rust ## What a replica takes: memory, and time to start.
 	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom $(WITH_POSTGRES) \
 	  $(or $(CARGO_TARGET_DIR),target)/release/footprint
 
+# With the program that the tests have built. The old one is built once, into target/side-by-side.
+.PHONY: side-by-side
+side-by-side: rust ## An older release and this one on the same databases, each with its own tests: make side-by-side OLD=c907a0c.
+	cargo build --locked --workspace --bins --tests
+	deploy/side-by-side $(OLD)
+
 .PHONY: directory-sizes
 directory-sizes: rust ## What it costs to ask a directory that has grown: make directory-sizes CONTACTS=1000000.
 	cargo build --locked --release -p yinyom-bench

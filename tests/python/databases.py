@@ -65,8 +65,8 @@ class Postgres:
         if not self.server:
             pytest.fail("YINYOM_TEST_POSTGRES_URL is not set: run `make test-python`, which starts a PostgreSQL")
         self._programs = _programs()
-        mark = secrets.token_hex(4)
-        self._names = {service: f"{name.replace('-', '_')}_{mark}" for service, name in SERVICES.items()}
+        self.mark = secrets.token_hex(4)
+        self._names = {service: f"{name.replace('-', '_')}_{self.mark}" for service, name in SERVICES.items()}
         self._passwords = {service: secrets.token_hex(16) for service in SERVICES}
         for service, name in self._names.items():
             self._psql(f"CREATE ROLE {name} LOGIN PASSWORD '{self._passwords[service]}' NOSUPERUSER NOBYPASSRLS")
