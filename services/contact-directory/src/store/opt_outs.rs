@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
-use yinyom_consent::{Channel, ConsentState};
+use yinyom_consent::ConsentState;
 use yinyom_db::{DbError, Rows, Tx};
 use yinyom_kernel::ContactId;
 use yinyom_privacy::Address;
@@ -100,28 +100,13 @@ pub async fn kept(
     keys: &BusinessKeys,
     addresses: &[&Address],
 ) -> Result<HashSet<Address>, DbError> {
-    if addresses.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let indexes: Vec<_> = addresses.iter().map(|a| keys.blind_index(a).to_vec()).collect();
-    let found: HashSet<(i32, Vec<u8>)> = tx
+    let lists = tx
         .scoped(
             "SELECT channel, blind_index FROM refusers
              WHERE business_id = $1 AND contact_id = $2 AND blind_index IN {list}",
         )
-        .bind(NOBODY)
-        .list(&indexes)
-        .fetch_all::<(i32, Vec<u8>)>()
-        .await?
-        .into_iter()
-        .collect();
-    let channel = |address: &Address| i32::from(Channel::code(channel_of(address)));
-    Ok(addresses
-        .iter()
-        .zip(indexes)
-        .filter(|(address, index)| found.contains(&(channel(address), index.clone())))
-        .map(|(address, _)| (*address).clone())
-        .collect())
+        .bind(NOBODY);
+    refused::among(keys, addresses, lists).await
 }
 
 /// Keeps that the addresses are refused, for whoever comes with them.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Query, Rows, Tx};
 use yinyom_kernel::ContactId;
 
 use super::BusinessKeys;
@@ -17,29 +17,31 @@ pub async fn refused(
     keys: &BusinessKeys,
     addresses: &[&Address],
 ) -> Result<HashSet<Address>, DbError> {
+    let all = tx.scoped(
+        "SELECT channel, blind_index FROM refused_addresses
+         WHERE business_id = $1 AND blind_index IN {list}",
+    );
+    among(keys, addresses, all).await
+}
+
+/// Which of `addresses` the statement finds by their channels and `{list}`, their indexes. Nobody asks it of none.
+pub(super) async fn among(
+    keys: &BusinessKeys,
+    addresses: &[&Address],
+    all: Query<'_>,
+) -> Result<HashSet<Address>, DbError> {
     if addresses.is_empty() {
         return Ok(HashSet::new());
     }
     let indexes: Vec<Vec<u8>> =
         addresses.iter().map(|address| keys.blind_index(address).to_vec()).collect();
-    let found: HashSet<(i32, Vec<u8>)> = tx
-        .scoped(
-            "SELECT channel, blind_index FROM refused_addresses
-             WHERE business_id = $1 AND blind_index IN {list}",
-        )
-        .list(&indexes)
-        .fetch_all::<(i32, Vec<u8>)>()
-        .await?
-        .into_iter()
-        .collect();
-    Ok(addresses
-        .iter()
-        .zip(indexes)
-        .filter(|(address, index)| {
-            found.contains(&(i32::from(channel_of(address).code()), index.clone()))
-        })
-        .map(|(address, _)| (*address).clone())
-        .collect())
+    let found = all.list(&indexes).fetch_all::<(i32, Vec<u8>)>().await?;
+    let found: HashSet<_> = found.into_iter().collect();
+    let is_found = |(address, index): &(&&Address, Vec<u8>)| {
+        found.contains(&(i32::from(channel_of(address).code()), index.clone()))
+    };
+    let found = addresses.iter().zip(indexes).filter(is_found);
+    Ok(found.map(|(address, _)| (*address).clone()).collect())
 }
 
 /// Which of these names and addresses a contact has together, or one with a name that one had who was merged into it, whose

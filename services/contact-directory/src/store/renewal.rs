@@ -74,14 +74,16 @@ pub async fn put_subjects(tx: &mut Tx, subjects: &[Subject], key: i32) -> Result
          WHERE contacts.business_id = $1 AND contacts.contact_id = batch.contact_id",
     )
     .bind(key)
-    .rows(
-        Rows::new()
-            .uuids("contact_id", subjects.iter().map(|of| of.contact_id))
-            .bytes("subject_key", subjects.iter().map(|of| &of.subject_key[..])),
-    )
+    .rows(own_keys(subjects))
     .execute()
     .await?;
     Ok(())
+}
+
+fn own_keys(subjects: &[Subject]) -> Rows<'_> {
+    Rows::new()
+        .uuids("contact_id", subjects.iter().map(|of| of.contact_id))
+        .bytes("subject_key", subjects.iter().map(|of| &of.subject_key[..]))
 }
 
 /// Own keys of contacts that were merged into others and can come back, sealed under another key than `key`.
@@ -104,11 +106,7 @@ pub async fn put_merged(tx: &mut Tx, subjects: &[Subject], key: i32) -> Result<(
          WHERE merges.business_id = $1 AND merges.absorbed_id = batch.contact_id",
     )
     .bind(key)
-    .rows(
-        Rows::new()
-            .uuids("contact_id", subjects.iter().map(|of| of.contact_id))
-            .bytes("subject_key", subjects.iter().map(|of| &of.subject_key[..])),
-    )
+    .rows(own_keys(subjects))
     .execute()
     .await?;
     Ok(())
@@ -152,29 +150,14 @@ pub async fn put_points(tx: &mut Tx, points: &[FreshPoint], key: i32) -> Result<
 
 /// Whether anything of the contacts is still not as it should be under `key`. Looks at all of them.
 pub async fn any_left(tx: &mut Tx, key: i32) -> Result<bool, DbError> {
-    let subject = tx
-        .scoped("SELECT 1 FROM contacts WHERE business_id = $1 AND seal_key <> $2 LIMIT 1")
-        .bind(key)
-        .fetch_optional::<(i32,)>()
-        .await?;
-    if subject.is_some() {
-        return Ok(true);
-    }
-    let merged = tx
-        .scoped("SELECT 1 FROM merges WHERE business_id = $1 AND seal_key <> $2 LIMIT 1")
-        .bind(key)
-        .fetch_optional::<(i32,)>()
-        .await?;
-    if merged.is_some() {
-        return Ok(true);
-    }
-    let operation = tx
-        .scoped("SELECT 1 FROM operations WHERE business_id = $1 AND seal_key <> $2 LIMIT 1")
-        .bind(key)
-        .fetch_optional::<(i32,)>()
-        .await?;
-    if operation.is_some() {
-        return Ok(true);
+    for sealed in [
+        "SELECT 1 FROM contacts WHERE business_id = $1 AND seal_key <> $2 LIMIT 1",
+        "SELECT 1 FROM merges WHERE business_id = $1 AND seal_key <> $2 LIMIT 1",
+        "SELECT 1 FROM operations WHERE business_id = $1 AND seal_key <> $2 LIMIT 1",
+    ] {
+        if tx.scoped(sealed).bind(key).fetch_optional::<(i32,)>().await?.is_some() {
+            return Ok(true);
+        }
     }
     let point = tx
         .scoped(
