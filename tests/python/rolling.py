@@ -1,5 +1,6 @@
 """A foreign client that calls until its standard input ends, and then says how calls ended: rolling.py ADDRESSES TOKEN REQUEST.
-Balancing and retries are those of gRPC's own service config."""
+Balancing, health checks and retries are those of gRPC's own service config: a replica that listens and does not serve yet says so
+by health."""
 
 import base64
 import collections
@@ -12,6 +13,7 @@ import grpc
 METHOD = "/yinyom.directory.v1.ContactService/GetContact"
 CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": ""},
     "methodConfig": [
         {
             "name": [{}],

@@ -45,7 +45,7 @@ pub struct ServerConfig {
     pub keepalive_interval: Duration,
     /// How long it has to say so.
     pub keepalive_timeout: Duration,
-    /// When a connection is asked to come again, so that load spreads over new replicas.
+    /// When a connection is asked to come again, so that load spreads over new replicas; a tenth more or less.
     pub max_connection_age: Option<Duration>,
     /// What one call may name or ask for.
     pub call: CallLimits,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use http::{Request, Response};
+use rand::Rng;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -198,7 +199,10 @@ fn builder(config: &ServerConfig) -> tonic::transport::Server {
         .http2_keepalive_interval(Some(config.keepalive_interval))
         .http2_keepalive_timeout(Some(config.keepalive_timeout));
     match config.max_connection_age {
-        Some(age) => builder.max_connection_age(age),
+        // A tenth more or less, by the process: clients of many replicas must not leave all of them in one moment.
+        Some(age) => {
+            builder.max_connection_age(age.mul_f64(rand::rng().random_range(0.9..1.1)))
+        }
         None => builder,
     }
 }
