@@ -7,7 +7,7 @@
 //! (`yinyom_kernel::let_go`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,6 +21,9 @@ const BURST: Duration = Duration::from_millis(250);
 /// How long in a line that has not been empty for [`BURST`].
 const MOMENT: Duration = Duration::from_millis(25);
 
+/// And how many, for each turn that there is: whoever comes after them would wait in vain.
+const IN_LINE: usize = 4;
+
 /// The turns of a server.
 pub(crate) struct Turns {
     places: Arc<Semaphore>,
@@ -29,6 +32,8 @@ pub(crate) struct Turns {
     began: Instant,
     /// When somebody last found a place free, in microseconds from then.
     free_at: AtomicU64,
+    waiting: AtomicUsize,
+    most_waiting: usize,
 }
 
 impl Turns {
@@ -39,6 +44,8 @@ impl Turns {
             urgent: Arc::new(Semaphore::new(number.div_ceil(4))),
             began: Instant::now(),
             free_at: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            most_waiting: number.saturating_mul(IN_LINE),
         }
     }
 
@@ -55,8 +62,12 @@ impl Turns {
                 turn = places().acquire_owned() => turn,
             }
         } else {
-            let waiting = timeout(self.patience(), places().acquire_owned());
-            waiting.await.map_err(|_| EdgeFault::Overloaded)?
+            let patience = self.patience();
+            let (_in_line, others) = InLine::stand(&self.waiting);
+            if patience == MOMENT && others >= self.most_waiting {
+                return Err(EdgeFault::Overloaded);
+            }
+            timeout(patience, places().acquire_owned()).await.map_err(|_| EdgeFault::Overloaded)?
         };
         turn.map_err(|_| EdgeFault::Overloaded)
     }
@@ -68,6 +79,23 @@ impl Turns {
 
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Somebody who waits, until it is dropped.
+struct InLine<'a>(&'a AtomicUsize);
+
+impl<'a> InLine<'a> {
+    /// And how many were there already.
+    fn stand(line: &'a AtomicUsize) -> (Self, usize) {
+        let others = line.fetch_add(1, Ordering::Relaxed);
+        (Self(line), others)
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -96,6 +124,27 @@ mod tests {
         let held = turns.take(false).await.unwrap();
         assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
         drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn behind_a_long_line_nobody_waits_at_all() {
+        let turns = Arc::new(turns(1));
+        let _held = turns.take(false).await.unwrap();
+        tokio::time::advance(BURST * 2).await;
+        let line: Vec<_> = (0..IN_LINE)
+            .map(|_| {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { turns.take(false).await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let came = Instant::now();
+        assert_eq!(turns.take(false).await.err(), Some(EdgeFault::Overloaded));
+        assert_eq!(came.elapsed(), Duration::ZERO);
+        for waiting in line {
+            assert_eq!(waiting.await.unwrap(), Err(EdgeFault::Overloaded));
+        }
+        assert_eq!(turns.waiting.load(Ordering::Relaxed), 0, "nobody is left in it");
     }
 
     #[tokio::test(start_paused = true)]
