@@ -200,9 +200,7 @@ fn builder(config: &ServerConfig) -> tonic::transport::Server {
         .http2_keepalive_timeout(Some(config.keepalive_timeout));
     match config.max_connection_age {
         // A tenth more or less, by the process: clients of many replicas must not leave all of them in one moment.
-        Some(age) => {
-            builder.max_connection_age(age.mul_f64(rand::rng().random_range(0.9..1.1)))
-        }
+        Some(age) => builder.max_connection_age(age.mul_f64(rand::rng().random_range(0.9..1.1))),
         None => builder,
     }
 }
