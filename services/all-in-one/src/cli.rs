@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bulk::BulkArgs;
 use crate::erasures::ErasuresCommand;
 use crate::export::ExportArgs;
 use crate::import::ImportArgs;
@@ -39,6 +40,13 @@ pub enum Command {
     Import {
         #[command(flatten)]
         args: Box<ImportArgs>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Record what many customers said, and wait until it is.
+    Bulk {
+        #[command(flatten)]
+        args: Box<BulkArgs>,
         #[command(flatten)]
         data: DataArgs,
     },

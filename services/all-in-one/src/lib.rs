@@ -3,7 +3,7 @@
 //!
 //! - [`serve`]: starts the three ([`services`] is the wiring), loads the [`demo`] business through
 //!   their own API, and says where they are ([`welcome`], [`facts`]).
-//! - [`import`], [`report`], [`export`], [`receipt`]: clients like any other, for the services of this or another machine.
+//! - [`import`], [`bulk`], [`report`], [`export`], [`receipt`]: clients like any other, for the services of this or another machine.
 //! - [`recount`]: whether what the manager keeps beside its ledger is what the ledger says.
 //! - [`erasures`]: whom a database knows to be erased, and erasing them anew.
 //! - [`migrate`]: the schema of a service's database, brought up to date before the service is.
@@ -16,6 +16,7 @@
 //! The services do not know that they share a process: each has its database, its keys and its port,
 //! and they reach each other over gRPC with tokens of their own. No rule of the product is here.
 
+mod bulk;
 mod callers;
 mod cli;
 mod client;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(yinyom_process::run(&telemetry, serve).await)
         }
         Some(Command::Import { args, data }) => Ok(import::run(*args, &data.data_dir).await?),
+        Some(Command::Bulk { args, data }) => Ok(bulk::run(&args, &data.data_dir).await?),
         Some(Command::Report { args, data }) => {
             report::run(args, &data.data_dir).await?;
             Ok(ExitCode::SUCCESS)

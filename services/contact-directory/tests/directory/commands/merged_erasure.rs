@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contact_directory::MIGRATIONS;
 use contact_directory::commands::erase::{Erasure, Replay};
+use contact_directory::commands::merges::Pair;
 use contact_directory::commands::renewal::{Renewal, SETTLED_EVERYWHERE_AFTER};
 use contact_directory::domain::Contact;
 use contact_directory::store::KeyRing;
@@ -11,8 +12,9 @@ use contact_directory::store::erase::Erased;
 use std::sync::Arc;
 use yinyom_consent::Cause;
 use yinyom_kernel::{Clock, ContactId};
-use yinyom_testkit::{TestDb, both_databases};
+use yinyom_testkit::{TestDb, both_databases, on_postgres};
 
+use super::gate::{lock, waiting};
 use super::merges::{merge, merged};
 use super::unmerge::undone;
 use super::{
@@ -157,4 +159,35 @@ async fn what_an_undo_needs_is_sealed_and_renewed(db: TestDb) {
     let (_, back) = undone(&house, id).await;
     assert_eq!((&back.name, back.points), (&absorbed.name, absorbed.points));
     assert_eq!(read(&house, back.id).await.name, absorbed.name);
+}
+
+#[test]
+fn an_erasure_that_waited_for_a_merge_takes_both() {
+    on_postgres(&MIGRATIONS, erased_while_it_is_merged);
+}
+
+/// The merge has not said yet that they are one when the erasure looks whose contact it is.
+async fn erased_while_it_is_merged(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let survivor = create(&house, "A", &[ONE]).await.id;
+    let absorbed = create(&house, "B", &[TWO]).await.id;
+    let gate = lock(&house, "LOCK TABLE merges IN SHARE MODE").await;
+    let (directory, session) = (house.directory.clone(), house.session(&house.owner).await);
+    let (survivor_etag, absorbed_etag) = <_>::default();
+    let pair = Pair { survivor, absorbed, survivor_etag, absorbed_etag };
+    let merges = tokio::spawn(async move { directory.merge_contacts(&session, pair, None).await });
+    waiting(&house, &merges, 1).await;
+    let (directory, owner, business) =
+        (house.directory.clone(), house.owner.clone(), house.business);
+    let erases =
+        tokio::spawn(
+            async move { directory.erase_subject(&owner, (business, absorbed), None).await },
+        );
+    waiting(&house, &erases, 2).await;
+    gate.open().await;
+    merges.await.unwrap().unwrap();
+    assert_eq!(erases.await.unwrap().unwrap().contact, survivor, "who has what they were");
+    assert!(house.contacts().await.is_empty());
+    let erased = "SELECT COUNT(*) FROM erased_streams WHERE business_id = $1";
+    assert_eq!(house.count(erased).await, 2);
 }
