@@ -53,9 +53,9 @@ async fn who_gives_up_leaves_its_turn_to_others() {
     let server = one_at_a_time().await;
     let working = server.say("wait");
     tokio::select! {
-        _ = working => panic!("nobody has released it"),
+        _ = working => unreachable!("nobody has released it"),
         () = server.levers.waiting.notified() => {}
     }
-    let served = async { while server.say("hello").await.status().code() != Code::Ok {} };
-    tokio::time::timeout(Duration::from_secs(30), served).await.expect("its turn has ended");
+    let again = async { while server.say("hello").await.status().code() != Code::Ok {} };
+    tokio::time::timeout(Duration::from_secs(30), again).await.expect("its turn has ended");
 }
