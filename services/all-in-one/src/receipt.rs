@@ -133,14 +133,14 @@ fn summary(said: &Said) -> String {
     let purpose = receipt.pii_processing.purposes.first();
     let state = purpose.and_then(|it| it.state.as_deref()).unwrap_or("the contact is gone");
     let newest = receipt.events.first();
-    let mut merged = String::new();
-    for record in &receipt.merged_records {
-        merged +=
-            &format!("merged with it: {record}; what was said there before is in its receipt\n");
-    }
-    if let Some(record) = &receipt.merged_into_record {
-        merged += &format!("merged into {record}; what was said since is in its receipt\n");
-    }
+    let with = receipt.merged_records.iter().map(|record| {
+        format!("merged with it: {record}; what was said there before is in its receipt\n")
+    });
+    let into = receipt
+        .merged_into_record
+        .iter()
+        .map(|record| format!("merged into {record}; what was said since is in its receipt\n"));
+    let merged: String = with.chain(into).collect();
     format!(
         "sound: signed by key {}\n{}\n{state} at {}, since {}\n{merged}the {} events are those of records {} of the ledger's first {}\n",
         said.key.id(),

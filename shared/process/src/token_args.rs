@@ -68,7 +68,8 @@ pub enum IssuersError {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Issuer {
-    issuer: String,
+    #[serde(rename = "issuer")]
+    name: String,
     /// That of `--audience`, if not said.
     audience: Option<String>,
     jwks_file: Option<PathBuf>,
@@ -111,7 +112,7 @@ impl TokenArgs {
     fn issuers(&self) -> Result<Vec<Issuer>, ConfigError> {
         let Some(file) = &self.issuers_file else {
             return Ok(vec![Issuer {
-                issuer: self.issuer.clone().unwrap_or_default(),
+                name: self.issuer.clone().unwrap_or_default(),
                 audience: None,
                 jwks_file: self.jwks_file.clone(),
                 jwks_url: self.jwks_url.clone(),
@@ -130,11 +131,11 @@ fn issuers_of(json: &[u8]) -> Result<Vec<Issuer>, IssuersError> {
     }
     let mut names = HashSet::new();
     for issuer in &issuers {
-        if !names.insert(&issuer.issuer) {
-            return Err(IssuersError::Twice(issuer.issuer.clone()));
+        if !names.insert(&issuer.name) {
+            return Err(IssuersError::Twice(issuer.name.clone()));
         }
         if issuer.jwks_file.is_some() == issuer.jwks_url.is_some() {
-            return Err(IssuersError::KeySet(issuer.issuer.clone()));
+            return Err(IssuersError::KeySet(issuer.name.clone()));
         }
     }
     Ok(issuers)
@@ -148,7 +149,7 @@ impl Issuer {
         clock: SharedClock,
     ) -> Result<Arc<TokenVerifier>, ConfigError> {
         let audience = self.audience.as_deref().unwrap_or(audience);
-        let verifier = |jwks: &str| TokenVerifier::new(jwks, &*self.issuer, audience, clock);
+        let verifier = |jwks: &str| TokenVerifier::new(jwks, &*self.name, audience, clock);
         if let Some(url) = &self.jwks_url {
             let url = KeyUrl::new(url, &self.url_tls()?, KeyUrlLimits::default())?;
             let jwks = url.fetch().await?;
@@ -335,8 +336,8 @@ mod tests {
             ..two
         };
         assert!(two.ask(&issue(&forger("people"), &member, "crm")).is_ok());
-        let forged = issue(&forger("services"), &Subject::named("reports"), "yinyom");
-        assert_eq!(two.ask(&forged), Err(Why::UnknownKey));
+        let token = issue(&forger("services"), &Subject::named("reports"), "yinyom");
+        assert_eq!(two.ask(&token), Err(Why::UnknownKey));
 
         // Even where both name their keys alike, each is checked with its own.
         let jwks = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
@@ -348,6 +349,6 @@ mod tests {
         fs::write(dir.path().join("services"), services.replace(&kid(&services), &kid(&people)))
             .unwrap();
         let two = Two { authenticator: args.authenticator(clock).await.unwrap(), ..two };
-        assert_eq!(two.ask(&forged), Err(Why::BadSignature));
+        assert_eq!(two.ask(&token), Err(Why::BadSignature));
     }
 }

@@ -75,7 +75,7 @@ impl Witness {
             meanwhile[at..].iter().for_each(|word| witness.hears(word));
             witness
         });
-        *self = orders.reduce(Self::and).unwrap();
+        *self = orders.reduce(|one, other| one.and(&other)).unwrap();
         self.checks(all);
     }
 
@@ -90,7 +90,7 @@ impl Witness {
     }
 
     /// What both know.
-    fn and(mut self, other: Self) -> Self {
+    fn and(mut self, other: &Self) -> Self {
         self.contacts.retain(|name, _| other.contacts.contains_key(name));
         for (name, of) in &mut self.contacts {
             of.no.retain(|channel| other.contacts[name].no.contains(channel));

@@ -188,6 +188,6 @@ async fn erased_while_it_is_merged(db: TestDb) {
     merges.await.unwrap().unwrap();
     assert_eq!(erases.await.unwrap().unwrap().contact, survivor, "who has what they were");
     assert!(house.contacts().await.is_empty());
-    let erased = "SELECT COUNT(*) FROM erased_streams WHERE business_id = $1";
-    assert_eq!(house.count(erased).await, 2);
+    let streams = "SELECT COUNT(*) FROM erased_streams WHERE business_id = $1";
+    assert_eq!(house.count(streams).await, 2);
 }

@@ -124,7 +124,8 @@ async fn a_portion_is_one_replicas(db: TestDb) {
     waiting(&house, &second, 2).await;
     assert!(second.is_finished(), "it passes over what somebody is at, and does not wait");
     gate.open().await;
-    (first.await.unwrap(), second.await.unwrap());
+    first.await.unwrap();
+    second.await.unwrap();
     assert_eq!(progress(&house, id).await, (State::Running, dealt(1) + 1, 1, dealt(1) - 1));
     house.pass(Duration::from_secs(5)).await;
     to_the_end(&house).await;
