@@ -27,8 +27,8 @@ pub(crate) struct Admission {
     per_business: usize,
     /// Of urgent calls, beyond these.
     urgent_per_business: usize,
-    /// Businesses with calls under way, and how many. None stays with zero.
-    businesses: Arc<Mutex<HashMap<BusinessId, usize>>>,
+    /// Businesses with calls under way. None stays without.
+    businesses: Arc<Mutex<HashMap<BusinessId, UnderWay>>>,
     rates: Rates,
     reflections: Arc<Semaphore>,
 }
@@ -74,16 +74,19 @@ impl Admission {
     /// Counts a call that has a place for its business too.
     pub(crate) fn count(&self, place: &mut Place, business: BusinessId) -> Result<(), EdgeFault> {
         let mut counts = self.businesses.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = counts.entry(business).or_insert(0);
+        let under_way = counts
+            .entry(business)
+            .or_insert_with(|| UnderWay { calls: 0, turns: self.turns.share() });
         let most = self.per_business + if place.urgent { self.urgent_per_business } else { 0 };
-        if *under_way >= most {
+        if under_way.calls >= most {
             return Err(EdgeFault::BusinessOverloaded);
         }
-        *under_way += 1;
+        under_way.calls += 1;
+        let turns = Arc::clone(&under_way.turns);
         drop(counts);
         // From here on the place gives it back.
         let counts = Arc::clone(&self.businesses);
-        place.business = Some(Counted { business, counts });
+        place.business = Some(Counted { business, counts, turns });
         heeded(place.urgent, self.rates.take_of(business))
     }
 }
@@ -104,15 +107,30 @@ pub(crate) struct Place {
 
 struct Counted {
     business: BusinessId,
-    counts: Arc<Mutex<HashMap<BusinessId, usize>>>,
+    counts: Arc<Mutex<HashMap<BusinessId, UnderWay>>>,
+    turns: Arc<Semaphore>,
+}
+
+/// What a business has under way.
+struct UnderWay {
+    calls: usize,
+    /// Its share of the turns.
+    turns: Arc<Semaphore>,
+}
+
+impl Place {
+    /// The share of turns of its business, if it is of one.
+    pub(crate) fn turns(&self) -> Option<Arc<Semaphore>> {
+        self.business.as_ref().map(|business| Arc::clone(&business.turns))
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(mut under_way) = counts.entry(self.business) {
-            *under_way.get_mut() -= 1;
-            if *under_way.get() == 0 {
+            under_way.get_mut().calls -= 1;
+            if under_way.get().calls == 0 {
                 under_way.remove();
             }
         }

@@ -1,5 +1,5 @@
 //! What every call passes on its way to a handler, in this order: request id, deadline, a place
-//! among the calls under way, its turn, token, access table, a place for the business; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
+//! among the calls under way, token, access table, a place for the business, its turn; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -128,15 +128,19 @@ impl Edge {
         } else {
             let mut place =
                 admission.enter(arrival.is_urgent()).inspect_err(shed).map_err(fault)?;
-            if arrival.takes_turns() {
-                let taken = admission.turns.take(arrival.is_urgent()).await;
-                turn = Some(taken.inspect_err(shed).map_err(fault)?);
+            if arrival.takes_turns() && !arrival.is_urgent() && admission.turns.in_vain() {
+                shed(&EdgeFault::Overloaded);
+                return Err(fault(EdgeFault::Overloaded));
             }
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);
             if let Caller::Member { business, .. } = call.caller() {
                 admission.count(&mut place, *business).inspect_err(shed).map_err(fault)?;
+            }
+            if arrival.takes_turns() {
+                let taken = admission.turns.take(arrival.is_urgent(), place.turns()).await;
+                turn = Some(taken.inspect_err(shed).map_err(fault)?);
             }
             request.extensions_mut().insert(call);
             Holds::Call { _place: place }

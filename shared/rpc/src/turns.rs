@@ -4,7 +4,7 @@
 //! moment, and most are told at once to come again, which costs next to nothing.
 //!
 //! Streams take no turns: most of their time they wait for their clients. Who only waits for others lets go of its turn
-//! (`yinyom_kernel::let_go`).
+//! (`yinyom_kernel::let_go`). A quarter of the turns is never one business's: whoever floods us stands in a line of his own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -34,6 +34,13 @@ pub(crate) struct Turns {
     free_at: AtomicU64,
     waiting: AtomicUsize,
     most_waiting: usize,
+    most_of_a_business: usize,
+}
+
+/// A turn that somebody has.
+pub(crate) struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _of_business: Option<OwnedSemaphorePermit>,
 }
 
 impl Turns {
@@ -46,11 +53,38 @@ impl Turns {
             free_at: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             most_waiting: number.saturating_mul(IN_LINE),
+            most_of_a_business: number - number / 4,
         }
     }
 
-    /// Waits for a turn. It has ended when what is returned is dropped.
-    pub(crate) async fn take(&self, urgent: bool) -> Result<OwnedSemaphorePermit, EdgeFault> {
+    /// Whether it is in vain to come now. Known before anything else is, and so told at once.
+    pub(crate) fn in_vain(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= self.most_waiting && self.patience() == MOMENT
+    }
+
+    /// What one business may have of them.
+    pub(crate) fn share(&self) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(self.most_of_a_business))
+    }
+
+    /// Waits for a turn, and, of a business, first for one of its `share`. It has ended when what is returned is dropped.
+    pub(crate) async fn take(
+        &self,
+        urgent: bool,
+        share: Option<Arc<Semaphore>>,
+    ) -> Result<Turn, EdgeFault> {
+        let of_business = match share.filter(|_| !urgent) {
+            None => None,
+            Some(share) => {
+                let turn = timeout(BURST, share.acquire_owned()).await;
+                Some(turn.ok().and_then(Result::ok).ok_or(EdgeFault::BusinessOverloaded)?)
+            }
+        };
+        let turn = self.take_one(urgent).await?;
+        Ok(Turn { _turn: turn, _of_business: of_business })
+    }
+
+    async fn take_one(&self, urgent: bool) -> Result<OwnedSemaphorePermit, EdgeFault> {
         let places = || Arc::clone(&self.places);
         if let Ok(free) = places().try_acquire_owned() {
             self.free_at.store(self.now(), Ordering::Relaxed);
@@ -63,10 +97,10 @@ impl Turns {
             }
         } else {
             let patience = self.patience();
-            let (_in_line, others) = InLine::stand(&self.waiting);
-            if patience == MOMENT && others >= self.most_waiting {
+            if self.in_vain() {
                 return Err(EdgeFault::Overloaded);
             }
+            let _in_line = InLine::stand(&self.waiting);
             timeout(patience, places().acquire_owned()).await.map_err(|_| EdgeFault::Overloaded)?
         };
         turn.map_err(|_| EdgeFault::Overloaded)
@@ -86,10 +120,9 @@ impl Turns {
 struct InLine<'a>(&'a AtomicUsize);
 
 impl<'a> InLine<'a> {
-    /// And how many were there already.
-    fn stand(line: &'a AtomicUsize) -> (Self, usize) {
-        let others = line.fetch_add(1, Ordering::Relaxed);
-        (Self(line), others)
+    fn stand(line: &'a AtomicUsize) -> Self {
+        line.fetch_add(1, Ordering::Relaxed);
+        Self(line)
     }
 }
 
@@ -112,34 +145,48 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn in_a_burst_one_waits_longer_than_in_a_line_that_does_not_end() {
         let turns = turns(1);
-        let held = turns.take(false).await.unwrap();
+        let held = turns.take(false, None).await.unwrap();
         let waited = async || {
             let began = Instant::now();
-            (turns.take(false).await.err(), began.elapsed().as_millis())
+            (turns.take(false, None).await.err(), began.elapsed().as_millis())
         };
         assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(waited().await, (Some(EdgeFault::Overloaded), MOMENT.as_millis()));
         drop(held);
-        let held = turns.take(false).await.unwrap();
+        let held = turns.take(false, None).await.unwrap();
         assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
         drop(held);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_business_leaves_a_quarter_to_others() {
+        let turns = turns(4);
+        let share = turns.share();
+        let take = |urgent| turns.take(urgent, Some(Arc::clone(&share)));
+        let held =
+            (take(false).await.unwrap(), take(false).await.unwrap(), take(false).await.unwrap());
+        assert_eq!(take(false).await.err(), Some(EdgeFault::BusinessOverloaded));
+        let _urgent = take(true).await.unwrap();
+        drop(held.0);
+        take(false).await.unwrap();
+        let _others = turns.take(false, Some(turns.share())).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn behind_a_long_line_nobody_waits_at_all() {
         let turns = Arc::new(turns(1));
-        let _held = turns.take(false).await.unwrap();
+        let _held = turns.take(false, None).await.unwrap();
         tokio::time::advance(BURST * 2).await;
         let line: Vec<_> = (0..IN_LINE)
             .map(|_| {
                 let turns = Arc::clone(&turns);
-                tokio::spawn(async move { turns.take(false).await.map(drop) })
+                tokio::spawn(async move { turns.take(false, None).await.map(drop) })
             })
             .collect();
         tokio::task::yield_now().await;
         let came = Instant::now();
-        assert_eq!(turns.take(false).await.err(), Some(EdgeFault::Overloaded));
+        assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
         assert_eq!(came.elapsed(), Duration::ZERO);
         for waiting in line {
             assert_eq!(waiting.await.unwrap(), Err(EdgeFault::Overloaded));
@@ -150,10 +197,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_served_in_turn() {
         let turns = Arc::new(turns(1));
-        let held = turns.take(false).await.unwrap();
+        let held = turns.take(false, None).await.unwrap();
         let waits = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.take(false).await.map(drop) }
+            async move { turns.take(false, None).await.map(drop) }
         });
         tokio::task::yield_now().await;
         drop(held);
@@ -163,11 +210,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn urgent_calls_have_turns_of_their_own_and_wait_for_as_long_as_it_takes() {
         let turns = Arc::new(turns(4));
-        let held: Vec<_> = futures::future::join_all((0..4).map(|_| turns.take(false))).await;
-        let urgent = turns.take(true).await.unwrap();
+        let held: Vec<_> = futures::future::join_all((0..4).map(|_| turns.take(false, None))).await;
+        let urgent = turns.take(true, None).await.unwrap();
         let waits = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.take(true).await.map(drop) }
+            async move { turns.take(true, None).await.map(drop) }
         });
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(!waits.is_finished());
