@@ -125,9 +125,8 @@ catch-up: rust ## How fast the manager catches up, and who notices: make catch-u
 
 .PHONY: ledger-sizes
 ledger-sizes: rust ## What it costs to ask a ledger that has grown: make ledger-sizes BUSINESSES=1000 LARGE=1000000.
-	cargo build --locked --release -p yinyom-bench
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench growth \
-	  --businesses $(or $(BUSINESSES),1000) --changes $(or $(LARGE),1000000)
+	cargo build --locked --release -p yinyom-tests --bin ledger-sizes
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/ledger-sizes $(or $(BUSINESSES),1000) $(or $(LARGE),1000000)
 
 # Two replicas of each service as processes, and a foreign client beside the project's own.
 .PHONY: rolling-restarts
@@ -157,8 +156,8 @@ side-by-side: rust ## An older release and this one on the same databases, each 
 
 .PHONY: directory-sizes
 directory-sizes: rust ## What it costs to ask a directory that has grown: make directory-sizes CONTACTS=1000000.
-	cargo build --locked --release -p yinyom-bench
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench growth --contacts $(or $(CONTACTS),1000000)
+	cargo build --locked --release -p yinyom-tests --bin directory-sizes
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/directory-sizes $(or $(CONTACTS),1000000)
 
 # Ratios to what the database and the wire allow. GOALS=1,3,14 measures some; SHORT=1 takes three minutes.
 .PHONY: bench
