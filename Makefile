@@ -128,13 +128,16 @@ ledger-sizes: rust ## What it costs to ask a ledger that has grown: make ledger-
 	cargo build --locked --release -p yinyom-tests --bin ledger-sizes
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/ledger-sizes $(or $(BUSINESSES),1000) $(or $(LARGE),1000000)
 
-# Two replicas of each service as processes, and a foreign client beside the project's own.
+# Two replicas of each service as processes, and a foreign client beside the project's own. PROFILE=dev takes what the
+# tests are built of.
 .PHONY: rolling-restarts
+rolling-restarts: programs := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(if $(filter dev,$(PROFILE)),debug,release)
 rolling-restarts: rust ## Replicas restarted under load, and nobody notices: make rolling-restarts ROUNDS=50.
 	deploy/python-env
-	cargo build --locked --release -p all-in-one -p yinyom-tests --bin yinyom --bin rolling-restarts
-	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom YINYOM_PYTHON=$(abspath $(PYTHON))/python \
-	  $(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/rolling-restarts $(or $(ROUNDS),50)
+	cargo build --locked $(if $(filter dev,$(PROFILE)),--workspace --bins --tests,--release -p all-in-one -p yinyom-tests \
+	  --bin yinyom --bin rolling-restarts)
+	YINYOM_BIN=$(programs)/yinyom YINYOM_PYTHON=$(abspath $(PYTHON))/python \
+	  $(WITH_POSTGRES) $(programs)/rolling-restarts $(or $(ROUNDS),50)
 
 .PHONY: overload
 overload: rust ## Ten times as many calls as can be answered: make overload SECONDS=60.

@@ -1,7 +1,6 @@
 //! What a check of many contacts needs to know, without opening an address.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use uuid::Uuid;
 use yinyom_consent::{Channel, ConsentState};
@@ -21,7 +20,6 @@ pub struct ChannelOf {
     pub reach: Reach,
 }
 
-/// One for each address of a contact in the channel, or one without.
 #[derive(sqlx::FromRow)]
 struct Row {
     contact_id: Uuid,
@@ -29,7 +27,6 @@ struct Row {
     expires_at: Option<i64>,
     set_at: i64,
     refused_before: bool,
-    blind_index: Option<Vec<u8>>,
 }
 
 /// The business's contacts after that one, or from the first one on, by id, that many at most.
@@ -60,51 +57,61 @@ pub async fn channels(
 ) -> Result<Vec<ChannelOf>, StoreError> {
     let sql = match channel {
         Channel::Phone => {
-            "SELECT c.contact_id, c.phone_state AS state, c.phone_expires_at AS expires_at, c.phone_set_at AS set_at,
-                 c.phone_refused_before AS refused_before, p.blind_index
-             FROM contacts c LEFT JOIN contact_points p
-                 ON p.business_id = c.business_id AND p.contact_id = c.contact_id AND p.channel = 1
-             WHERE c.business_id = $1 AND c.contact_id IN {list}"
+            "SELECT contact_id, phone_state AS state, phone_expires_at AS expires_at, phone_set_at AS set_at,
+                 phone_refused_before AS refused_before
+             FROM contacts WHERE business_id = $1 AND contact_id IN {list}"
         }
         Channel::Email => {
-            "SELECT c.contact_id, c.email_state AS state, c.email_expires_at AS expires_at, c.email_set_at AS set_at,
-                 c.email_refused_before AS refused_before, p.blind_index
-             FROM contacts c LEFT JOIN contact_points p
-                 ON p.business_id = c.business_id AND p.contact_id = c.contact_id AND p.channel = 2
-             WHERE c.business_id = $1 AND c.contact_id IN {list}"
+            "SELECT contact_id, email_state AS state, email_expires_at AS expires_at, email_set_at AS set_at,
+                 email_refused_before AS refused_before
+             FROM contacts WHERE business_id = $1 AND contact_id IN {list}"
         }
     };
-    let rows = tx.scoped(sql).list(&uuids(contacts)).fetch_all::<Row>().await?;
-    let open = |row: &&Row| narrow(row.state) != ConsentState::Denied.code();
-    let addresses: Vec<_> =
-        rows.iter().filter(open).filter_map(|row| row.blind_index.clone()).collect();
-    let disputed: HashSet<_> = if asked && !addresses.is_empty() {
-        disputed(tx, channel, &addresses).await?.into_iter().collect()
-    } else {
+    let ids = uuids(contacts);
+    let rows = tx.scoped(sql).list(&ids).fetch_all::<Row>().await?;
+    // Apart, and not joined: before PostgreSQL has counted a new business, it joins all its points with each contact. `+ 0`, so
+    // that it does not look for them by the index that begins with the channel.
+    let points = tx
+        .scoped(
+            "SELECT contact_id, blind_index FROM contact_points
+             WHERE business_id = $1 AND channel + 0 = $2 AND contact_id IN {list}",
+        )
+        .bind(channel.code())
+        .list(&ids)
+        .fetch_all::<(Uuid, Vec<u8>)>()
+        .await?;
+    let denied = ConsentState::Denied.code();
+    let open: HashSet<_> =
+        (rows.iter()).filter(|row| narrow(row.state) != denied).map(|row| row.contact_id).collect();
+    let concerned = || points.iter().filter(|(contact, _)| asked && open.contains(contact));
+    let addresses: Vec<_> = concerned().map(|(_, address)| address.clone()).collect();
+    let disputed: HashSet<_> = if addresses.is_empty() {
         HashSet::new()
+    } else {
+        disputed(tx, channel, &addresses).await?.into_iter().collect()
     };
-    let mut found: HashMap<Uuid, ChannelOf> = HashMap::with_capacity(contacts.len());
-    for row in rows {
-        let address = row.blind_index.as_ref();
-        let in_dispute = address.is_some_and(|address| disputed.contains(address));
-        let reach =
-            Reach { has_address: address.is_some(), refused_by_another: in_dispute && open(&&row) };
-        match found.entry(row.contact_id) {
-            Entry::Occupied(mut another) => {
-                another.get_mut().reach.refused_by_another |= reach.refused_by_another;
-            }
-            Entry::Vacant(first) => {
-                let consent = Consent {
+    let refused: HashSet<_> = concerned()
+        .filter(|(_, address)| disputed.contains(address))
+        .map(|(contact, _)| *contact)
+        .collect();
+    let with_address: HashSet<_> = points.iter().map(|(contact, _)| *contact).collect();
+    rows.into_iter()
+        .map(|row| {
+            Ok(ChannelOf {
+                contact: row.contact_id.into(),
+                consent: Consent {
                     state: ConsentState::from_code(narrow(row.state))?,
                     expires_at: row.expires_at.map(from_micros),
                     updated_at: from_micros(row.set_at),
                     refused_before: row.refused_before,
-                };
-                first.insert(ChannelOf { contact: row.contact_id.into(), consent, reach });
-            }
-        }
-    }
-    Ok(found.into_values().collect())
+                },
+                reach: Reach {
+                    has_address: with_address.contains(&row.contact_id),
+                    refused_by_another: refused.contains(&row.contact_id),
+                },
+            })
+        })
+        .collect()
 }
 
 /// Which of those addresses somebody refuses and somebody does not: as the tallies have it, which change with the states
