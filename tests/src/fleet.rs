@@ -27,8 +27,8 @@ const AUDIENCE: &str = "yinyom";
 /// Longer than any start or end on any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Services and operators that may call.
-const CALLERS: &str = r#"{
+/// Services and operators that may call. The dashboard stands for all who do from outside.
+pub const CALLERS: &str = r#"{
     "operators": ["vendor"],
     "services": [
         {"name": "directory", "businesses": "*", "rpcs": [

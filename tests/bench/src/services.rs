@@ -17,24 +17,12 @@ use yinyom_identity::{Subject, TokenIssuer};
 use yinyom_kernel::{SharedClock, SystemClock};
 use yinyom_privacy::MasterKey;
 use yinyom_rpc::{ClientConfig, channel};
+use yinyom_tests::fleet::CALLERS;
 
 const ISSUER: &str = "bench";
 const AUDIENCE: &str = "yinyom";
 /// Longer than any start on any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-const CALLERS: &str = r#"{
-    "operators": ["vendor"],
-    "services": [
-        {"name": "directory", "businesses": "*", "rpcs": [
-            "/yinyom.settings.v1.PolicyService/*", "/yinyom.manager.v1.LedgerService/RecordConsentChanges",
-            "/yinyom.manager.v1.AuditService/RecordAuditEvents",
-            "/yinyom.manager.v1.RetentionService/ListErasures"]},
-        {"name": "settings", "businesses": "*", "rpcs": ["/yinyom.manager.v1.AuditService/RecordAuditEvents"]},
-        {"name": "manager", "businesses": "*", "rpcs": ["/yinyom.settings.v1.PolicyService/*"]},
-        {"name": "mailer", "businesses": "*", "rpcs": ["*"], "scopes": ["addresses.read"]}
-    ]
-}"#;
 
 /// Limits of rate are for people: load has none.
 const RATES: [&str; 6] = [
