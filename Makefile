@@ -33,6 +33,11 @@ test-rust: rust ## The tests in Rust.
 	  $(WITH_POSTGRES) cargo test --locked --workspace --lib --bins --tests --no-fail-fast; \
 	fi
 
+# The same tests upon the same migrations; only where the rows lie is different.
+.PHONY: test-partitioned
+test-partitioned: rust ## The tests in Rust, with PostgreSQL's tables partitioned by business: make test-partitioned PARTITIONS=16.
+	YINYOM_TEST_PARTITIONS=$(or $(PARTITIONS),16) $(MAKE) test-rust
+
 .PHONY: test-doc
 test-doc: rust ## The examples in the documentation.
 	$(WITH_POSTGRES) cargo test --locked --workspace --doc

@@ -13,6 +13,12 @@ use yinyom_db::{Db, DbConfig, Migrations};
 
 const SERVER: &str = "YINYOM_TEST_POSTGRES_URL";
 
+/// Into how many partitions each table is split by hash of its business. Not at all, if it is missing.
+const PARTITIONS: &str = "YINYOM_TEST_PARTITIONS";
+
+/// What does that to a schema without rows; the same that an operator runs.
+const PARTITION: &str = include_str!("../../../deploy/partition.sql");
+
 const NO_SUCH_DATABASE: &str = "3D000";
 const NO_SUCH_ROLE: &str = "42704";
 
@@ -68,10 +74,11 @@ pub async fn sqlite(migrations: &Migrations) -> TestDb {
 }
 
 /// A new database on the server that `YINYOM_TEST_POSTGRES_URL` names, for whose superuser it is. The database belongs to
-/// a plain role, like a service's, that all tests of these migrations share.
+/// a plain role, like a service's, that all tests of these migrations share. Where `YINYOM_TEST_PARTITIONS` says a number, its
+/// tables have so many partitions.
 ///
 /// # Panics
-/// If the variable is missing, the server cannot be reached or the migrations fail.
+/// If the address is missing, the number is none, the server cannot be reached or the migrations fail.
 pub async fn postgres(migrations: &Migrations) -> TestDb {
     let url = std::env::var(SERVER).unwrap_or_else(|_| {
         panic!(
@@ -93,13 +100,26 @@ pub async fn postgres(migrations: &Migrations) -> TestDb {
     open(config, Some(unbound), migrations, OnServer { server, name }).await
 }
 
+/// How many partitions each table of a business has; `None` is a table as the migrations make it.
+fn partitions() -> Option<u16> {
+    let number = std::env::var_os(PARTITIONS)?;
+    let number = number.to_str().and_then(|number| number.parse::<u16>().ok());
+    Some(number.filter(|number| (1..=999).contains(number)).unwrap_or_else(|| {
+        panic!("{PARTITIONS} is not a number from 1 to 999; without it, tables are not partitioned")
+    }))
+}
+
 fn url_of(options: &PgConnectOptions) -> String {
     options.to_url_lossy().to_string()
 }
 
 /// A database in which the migrations were applied, once for all tests on a server: copying one takes a fraction of the
-/// time. It has the name of the role that owns it, and of the role's password.
-struct Template(String);
+/// time.
+struct Template {
+    /// Also of the role that owns it, and the role's password.
+    name: String,
+    partitions: Option<u16>,
+}
 
 impl Template {
     fn of(migrations: &Migrations) -> Self {
@@ -107,11 +127,18 @@ impl Template {
         for migration in migrations.postgres.iter() {
             (migration.version, &migration.checksum).hash(&mut hasher);
         }
-        Self(format!("template_{:016x}", hasher.finish()))
+        let mut name = format!("template_{:016x}", hasher.finish());
+        let partitions = partitions();
+        if let Some(partitions) = partitions {
+            // As partition.sql is now: a server may outlive a change of it.
+            PARTITION.hash(&mut hasher);
+            name = format!("template_{:016x}_{partitions}", hasher.finish());
+        }
+        Self { name, partitions }
     }
 
     fn config(&self, there: &PgConnectOptions) -> DbConfig {
-        DbConfig::new(url_of(&there.clone().username(&self.0).password(&self.0)))
+        DbConfig::new(url_of(&there.clone().username(&self.name).password(&self.name)))
     }
 
     async fn copy(
@@ -120,7 +147,7 @@ impl Template {
         migrations: &Migrations,
         name: &str,
     ) -> sqlx::Result<()> {
-        let Self(template) = self;
+        let template = &self.name;
         let copy = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER {template}");
         let mut connection = PgConnection::connect_with(server).await?;
         let copied = run_on(&mut connection, &copy).await;
@@ -144,7 +171,7 @@ impl Template {
         connection: &mut PgConnection,
         migrations: &Migrations,
     ) -> sqlx::Result<()> {
-        let Self(template) = self;
+        let template = &self.name;
         // Held until the end of the connection at the latest.
         let lock = format!("SELECT pg_advisory_lock(hashtextextended('{template}', 0))");
         run_on(connection, &lock).await?;
@@ -162,10 +189,17 @@ impl Template {
         // One that was begun and not ended is of no use.
         run_on(connection, &format!("DROP DATABASE IF EXISTS {template}_new WITH (FORCE)")).await?;
         run_on(connection, &format!("CREATE DATABASE {template}_new OWNER {template}")).await?;
-        let config = self.config(&server.clone().database(&format!("{template}_new")));
-        match Db::connect(&config, migrations).await {
+        let there = server.clone().database(&format!("{template}_new"));
+        match Db::connect(&self.config(&there), migrations).await {
             Ok(db) => db.close().await,
             Err(error) => panic!("the template of test databases cannot be made: {error:?}"),
+        }
+        if let Some(partitions) = self.partitions {
+            let owner = there.username(template).password(template);
+            let mut owner = PgConnection::connect_with(&owner).await?;
+            run_on(&mut owner, &format!("SET yinyom.partitions = {partitions}")).await?;
+            owner.execute(PARTITION).await?;
+            owner.close().await?;
         }
         for statement in [
             format!("ALTER DATABASE {template}_new ALLOW_CONNECTIONS false"),
