@@ -175,16 +175,20 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.filter)?);
+    let lines = lines(config.format, writer).with_filter(filter.and(filter_fn(may_be_heard)));
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_threads(false)
             .with_filter(filter_fn(may_be_heard))
+            .boxed()
     });
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.filter)?);
-    let lines = lines(config.format, writer).with_filter(filter.and(filter_fn(may_be_heard)));
+    // In one list, in which each has its filter. A layer without one, and were it `None`, would count as somebody who wants
+    // to hear everything: HTTP/2 alone would make some fifty spans for each call.
+    let layers: Vec<_> = std::iter::once(lines.boxed()).chain(spans).collect();
     let replace = LogFilter(Arc::new(move |filter| handle.reload(filter)));
-    Ok((Registry::default().with(spans).with(lines), replace))
+    Ok((Registry::default().with(layers), replace))
 }
 
 fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -262,6 +266,20 @@ mod tests {
                 tracing::debug!(target: "a_crate_of_next_year", "s3cret");
             });
             assert_eq!(text, "", "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_may_hear_is_not_even_made() {
+        let exported = SdkTracerProvider::builder().build().tracer("test");
+        for tracer in [None, Some(exported)] {
+            let (subscriber, _) =
+                subscriber(&TelemetryConfig::new("test"), tracer, io::sink).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                let of_another = tracing::trace_span!(target: "h2::codec", "FramedRead::poll_next");
+                assert!(of_another.is_disabled());
+                assert!(!tracing::info_span!("rpc").is_disabled());
+            });
         }
     }
 
