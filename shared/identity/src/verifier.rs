@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use siphasher::sip128::SipHasher24;
 use yinyom_kernel::{BusinessId, Code, Fault, SharedClock, Text};
 
 use crate::KeyError;
@@ -118,7 +118,9 @@ pub struct TokenVerifier {
     clock: SharedClock,
     /// By hash and key generation, so that a removed key ends its tokens at the reload. Signatures
     /// are remembered, times are checked anew, memberships never get here (TRAPS 17).
-    seen: moka::sync::Cache<([u8; 32], u64), Arc<Verified>>,
+    seen: moka::sync::Cache<(u128, u64), Arc<Verified>>,
+    /// Of the hash. Who does not know its key, and nobody does, cannot make a token that is taken for another.
+    hasher: SipHasher24,
     unknown_key: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -132,6 +134,8 @@ impl TokenVerifier {
     ) -> Result<Self, KeyError> {
         let (issuer, audience) = (issuer.into(), audience.into());
         let keys = Keys::parse(jwks, 0, &issuer, &audience)?;
+        let mut secret = [0; 16];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| KeyError::Generate)?;
         Ok(Self {
             keys: ArcSwap::from_pointee(keys),
             loaded: AtomicU64::new(0),
@@ -139,6 +143,7 @@ impl TokenVerifier {
             audience,
             clock,
             seen: moka::sync::Cache::new(REMEMBERED),
+            hasher: SipHasher24::new_with_key(&secret),
             unknown_key: OnceLock::new(),
         })
     }
@@ -168,7 +173,7 @@ impl TokenVerifier {
             return Err(AuthError(Why::Malformed));
         }
         let keys = self.keys.load();
-        let id = (Sha256::digest(token).into(), keys.generation);
+        let id = (self.hasher.hash(token.as_bytes()).as_u128(), keys.generation);
         let verified = if let Some(seen) = self.seen.get(&id) {
             seen
         } else {
