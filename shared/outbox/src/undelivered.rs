@@ -232,8 +232,7 @@ pub(crate) async fn mark(
     Ok(forgotten)
 }
 
-/// Deletes events that arrived. On PostgreSQL it passes over those that another relay deletes at this
-/// moment: two that wait for each other's rows would be a deadlock, and one deletion is enough.
+/// Deletes events that arrived; how many.
 async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
     let rows = || {
         Rows::new()
@@ -241,19 +240,9 @@ async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64
             .ints("seq", recorded.iter().map(|(_, seq)| *seq))
     };
     if tx.is_postgres() {
-        let both = "WITH gone AS (
-                 DELETE FROM outbox WHERE (business_id, stream_id, seq) IN (
-                     SELECT $1, o.stream_id, o.seq FROM {rows} CROSS JOIN LATERAL (
-                         SELECT e.stream_id, e.seq FROM outbox e
-                         WHERE e.business_id = $1 AND e.stream_id = batch.stream_id
-                           AND e.seq = batch.seq
-                         FOR UPDATE SKIP LOCKED
-                     ) AS o
-                 ) RETURNING stream_id, seq
-             )
-             DELETE FROM outbox_payloads p USING gone
-             WHERE p.business_id = $1 AND p.stream_id = gone.stream_id AND p.seq = gone.seq";
-        return tx.scoped(of.sql(both)).rows(rows()).execute().await;
+        let both = "SELECT forget_outbox($1, array_agg(stream_id), array_agg(seq)) FROM {rows}";
+        let forgotten = tx.scoped(of.sql(both)).rows(rows()).scalar::<i64>().await?;
+        return Ok(forgotten.unsigned_abs());
     }
     tx.scoped(of.sql(
         "DELETE FROM outbox_payloads WHERE (business_id, stream_id, seq) IN (
