@@ -7,10 +7,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
+
+use crate::DbError;
+use crate::kept::Kept;
 
 const CHANNEL: &str = "yinyom_changes";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -81,7 +84,7 @@ impl Changes {
 
     /// For a database that other processes use, too. `listening` makes one connection, when
     /// somebody listens.
-    pub(crate) fn across_processes(writers: PgPool, listening: PgConnectOptions) -> Self {
+    pub(crate) fn across_processes(writers: Kept<Postgres>, listening: PgConnectOptions) -> Self {
         let (announcements, queue) = mpsc::channel(64);
         let runtime = tokio::runtime::Handle::current();
         runtime.spawn(announce(writers, queue));
@@ -128,20 +131,27 @@ impl Drop for Changes {
 
 /// Sends what is queued. It is done outside any unit of work because a `NOTIFY` in one makes commits
 /// wait for each other, all over the server.
-async fn announce(writers: PgPool, mut queue: mpsc::Receiver<&'static str>) {
+async fn announce(writers: Kept<Postgres>, mut queue: mpsc::Receiver<&'static str>) {
     while let Some(first) = queue.recv().await {
         let mut topics = BTreeSet::from([first]);
         while let Ok(topic) = queue.try_recv() {
             topics.insert(topic);
         }
         for topic in topics {
-            let sent =
-                sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(topic).execute(&writers);
-            if !matches!(tokio::time::timeout(ANSWER, sent).await, Ok(Ok(_))) {
+            let sent = tokio::time::timeout(ANSWER, tell_others(&writers, topic)).await;
+            if !matches!(sent, Ok(Ok(()))) {
                 tracing::debug!(topic, "a change was not announced to other processes");
             }
         }
     }
+}
+
+async fn tell_others(writers: &Kept<Postgres>, topic: &'static str) -> Result<(), DbError> {
+    let mut connection = writers.acquire(None).await?;
+    let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(topic);
+    notify.execute(&mut *connection).await?;
+    connection.keep(None);
+    Ok(())
 }
 
 /// Wakes topics as other processes announce them, and all of them whenever announcements may have

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
+use uuid::Uuid;
 use yinyom_failpoints::{Point, reached};
 use yinyom_kernel::Scope;
 
@@ -15,8 +16,8 @@ use crate::changes::{Changes, Listener};
 use crate::config::{Gate, Pass};
 use crate::migrations::Migrated;
 use crate::pools::{self, Pools};
-use crate::session::Idle;
-use crate::tx::{Done, Held, Limits, State, Tx};
+use crate::session::{Idle, Session};
+use crate::tx::{Done, Limits, State, Tx};
 
 /// A database, open and up to date. Cheap to clone.
 #[derive(Clone)]
@@ -120,12 +121,11 @@ impl Db {
         E: From<DbError>,
     {
         let business = scope.map(|scope| scope.business().uuid());
-        let session = match idle.begin(business, self.begin_within(limits)).await {
+        let session = match self.begin(idle, business, limits).await {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
-        let held: Held = (None, pass);
-        let state = State::of(session, self.is_postgres(), scope, limits, held);
+        let state = State::of(session, self.is_postgres(), scope, limits, pass);
         let tx = Tx { state: Arc::clone(&state).lock_owned().await };
         let result = AssertUnwindSafe(async move { work(tx).await }).catch_unwind().await;
         // Waits for the `Tx` in case `work` handed it to a task that still runs.
@@ -143,6 +143,28 @@ impl Db {
                 state.rollback().await;
                 Err(panic)
             }
+        }
+    }
+
+    /// Begins a unit of work. A connection that was kept may have been closed by the server, which starts anew or goes
+    /// over to another one: that shows at once, before anything was asked, and then the unit begins on a new one.
+    async fn begin(
+        &self,
+        idle: Idle,
+        business: Option<Uuid>,
+        limits: Limits,
+    ) -> Result<Session, DbError> {
+        let began = Instant::now();
+        match idle.begin(business, self.begin_within(limits)).await {
+            Err(DbError::Unavailable(_)) if began.elapsed() < pools::PROMPT => {
+                self.0.pools.let_go_of_writers();
+                let (left, anew) = (self.begin_within(limits), self.0.pools.idle_writer());
+                let idle = tokio::time::timeout(left, anew)
+                    .await
+                    .map_err(|_| DbError::unavailable("no connection in time"))??;
+                idle.begin(business, self.begin_within(limits)).await
+            }
+            begun => begun,
         }
     }
 
@@ -174,14 +196,13 @@ impl Db {
     async fn read_with(&self, scope: Option<Scope>) -> Result<Tx, DbError> {
         let pass = pass(self.0.gate.as_ref()).await;
         let session = self.0.pools.idle_reader(scope).await?.read();
-        let held: Held = (None, pass);
-        let state = State::of(session, self.is_postgres(), scope, self.limits(), held);
+        let state = State::of(session, self.is_postgres(), scope, self.limits(), pass);
         Ok(Tx { state: state.lock_owned().await })
     }
 
     /// Like [`Db::read`], but all statements see one moment: a consent state and the addresses that
-    /// it speaks of must not be from two. Costs three more round trips on PostgreSQL: one to begin, and two for the pool
-    /// to end and clean.
+    /// it speaks of must not be from two. Costs two more round trips on PostgreSQL: one to begin, and one to end,
+    /// for which nobody waits.
     pub async fn snapshot(&self, scope: Scope) -> Result<Tx, DbError> {
         let pass = pass(self.0.gate.as_ref()).await;
         let idle = self.0.pools.idle_reader(Some(scope)).await?;
@@ -190,10 +211,8 @@ impl Db {
         let business = scope.business().uuid();
         let opening = idle.begin_snapshot(Some(business), self.begin_within(limits));
         let begun = tokio::spawn(opening.in_current_span()).await;
-        let (session, seat) =
-            begun.map_err(|_| DbError::unavailable("the process is going down"))??;
-        let held: Held = (Some(seat), pass);
-        let state = State::of(session, self.is_postgres(), Some(scope), limits, held);
+        let session = begun.map_err(|_| DbError::unavailable("the process is going down"))??;
+        let state = State::of(session, self.is_postgres(), Some(scope), limits, pass);
         Ok(Tx { state: state.lock_owned().await })
     }
 

@@ -12,7 +12,7 @@ use sqlx::error::{DatabaseError, ErrorKind};
 use yinyom_kernel::{Code, Fault, Text};
 
 /// A statement or a unit of work that did not succeed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
     /// The database cannot be reached, or cannot take work now. The same request may succeed later;
     /// whether a commit that was cut off took effect is unknown, which is what request ids are for.

@@ -29,7 +29,7 @@
 use uuid::Uuid;
 use yinyom_kernel::{BusinessId, Code, Fault, RequestId, Scope, Text};
 
-use crate::{DbError, Tx};
+use crate::{DbError, Rows, Tx};
 
 /// The table, for a service's migrations on SQLite.
 pub const SQLITE_TABLE: &str = include_str!("requests.sqlite.sql");
@@ -144,15 +144,7 @@ async fn attempt(
     now: i64,
 ) -> Result<Attempt, RequestError> {
     if !tx.is_postgres() {
-        tx.query(
-            "INSERT INTO due_work (business_id, kind, due_at) VALUES ($1, 'requests', $2 + $3)
-             ON CONFLICT (business_id, kind) DO NOTHING",
-        )
-        .bind(key.business())
-        .bind(now)
-        .bind(kept())
-        .execute()
-        .await?;
+        note_due(tx, key.business(), now).await?;
     }
     // On PostgreSQL the same, in the round trip of the other one.
     let sql = tx.dialect(
@@ -197,6 +189,20 @@ async fn attempt(
     if before == fingerprint { Ok(Attempt::Replay(outcome)) } else { Err(RequestError::Reused) }
 }
 
+/// That there is something to forget, in time.
+async fn note_due(tx: &mut Tx, business: Uuid, now: i64) -> Result<(), DbError> {
+    tx.query(
+        "INSERT INTO due_work (business_id, kind, due_at) VALUES ($1, 'requests', $2 + $3)
+         ON CONFLICT (business_id, kind) DO NOTHING",
+    )
+    .bind(business)
+    .bind(now)
+    .bind(kept())
+    .execute()
+    .await
+    .map(drop)
+}
+
 /// Keeps the outcome of a request that was [`begin`]ned in the same unit of work.
 pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbError> {
     let scope = key.enter(tx);
@@ -220,6 +226,74 @@ pub async fn finish(tx: &mut Tx, key: &Key, outcome: &[u8]) -> Result<(), DbErro
     } else {
         Err(DbError::bug("a request was finished that had not been begun"))
     }
+}
+
+/// Which of these requests about the business of `tx` are on record. Only looks: one that is not may be there in a moment.
+pub async fn known(tx: &mut Tx, keys: &[Key]) -> Result<Vec<bool>, DbError> {
+    let mut known = vec![false; keys.len()];
+    if keys.is_empty() {
+        return Ok(known);
+    }
+    let places = tx
+        .scoped(
+            "SELECT place FROM {rows} WHERE EXISTS (SELECT 1 FROM requests r WHERE r.business_id = $1
+                 AND r.caller = batch.caller AND r.rpc = batch.rpc AND r.request_id = batch.request_id)",
+        )
+        .rows(rows(keys.iter()).ints("place", (0..).take(keys.len())))
+        .scalars::<i64>()
+        .await?;
+    for place in places {
+        if let Some(known) = usize::try_from(place).ok().and_then(|place| known.get_mut(place)) {
+            *known = true;
+        }
+    }
+    Ok(known)
+}
+
+/// A request that was carried out: its key, its fingerprint, its outcome.
+pub type Kept = (Key, [u8; 32], Vec<u8>);
+
+/// Puts requests about the business of `tx` on record that this unit of work carried out, in one statement, without that
+/// they were [`begin`]ned. Whether none of them was on record: otherwise the unit must not be committed.
+pub async fn keep(tx: &mut Tx, requests: &[Kept], now: i64) -> Result<bool, DbError> {
+    if requests.is_empty() {
+        return Ok(true);
+    }
+    let business = tx.business()?;
+    if !tx.is_postgres() {
+        note_due(tx, business, now).await?;
+    }
+    let sql = tx.dialect(
+        "INSERT INTO requests (business_id, caller, rpc, request_id, fingerprint, outcome, created_at)
+         SELECT $1, caller, rpc, request_id, fingerprint, outcome, $2 FROM {rows} WHERE true
+         ON CONFLICT (business_id, caller, rpc, request_id) DO NOTHING",
+        "WITH due AS (
+             INSERT INTO due_work (business_id, kind, due_at) VALUES ($1, 'requests', $2 + $3)
+             ON CONFLICT (business_id, kind) DO NOTHING
+         )
+         INSERT INTO requests (business_id, caller, rpc, request_id, fingerprint, outcome, created_at)
+         SELECT $1, caller, rpc, request_id, fingerprint, outcome, $2 FROM {rows}
+         ON CONFLICT (business_id, caller, rpc, request_id) DO NOTHING",
+    );
+    let postgres = tx.is_postgres();
+    let insert = tx.scoped(sql).bind(now);
+    let insert = if postgres { insert.bind(kept()) } else { insert };
+    let kept = insert
+        .rows(
+            rows(requests.iter().map(|(key, ..)| key))
+                .bytes("fingerprint", requests.iter().map(|(_, fingerprint, _)| &fingerprint[..]))
+                .bytes("outcome", requests.iter().map(|(.., outcome)| &outcome[..])),
+        )
+        .execute()
+        .await?;
+    Ok(usize::try_from(kept) == Ok(requests.len()))
+}
+
+fn rows<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Rows<'k> {
+    Rows::new()
+        .texts("caller", keys.clone().map(|key| &*key.caller))
+        .texts("rpc", keys.clone().map(|key| &*key.rpc))
+        .uuids("request_id", keys.map(|key| key.request_id.uuid()))
 }
 
 /// How long a repeated request is recognised.

@@ -8,9 +8,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::changes::Changes;
 use crate::db::{Inner, pass};
+use crate::kept::Kept;
 use crate::migrations::{HISTORY, Migrated, Migrations, OpenError, lock, run};
 use crate::pools::{self, Pools};
-use crate::readers::Readers;
 use crate::{Db, DbConfig, DbError, Durability, row_security};
 
 /// How long after its own limit the server may still say that a statement took too long.
@@ -91,7 +91,7 @@ impl Db {
         let readers = pool().max_connections(config.readers.max(1)).connect_with(reading).await?;
         Ok(Self::of(Inner {
             migrated,
-            pools: Pools::Sqlite { writer, readers: Readers::of(readers) },
+            pools: Pools::Sqlite { writer, readers: Kept::of(readers) },
             changes: Changes::in_process(),
             gate: config.gate.clone(),
             begin_within: config.acquire_timeout,
@@ -123,12 +123,15 @@ impl Db {
             ("lock_timeout", config.lock_timeout.as_millis().to_string()),
             // Its planning costs more than our short statements do.
             ("jit", "off".to_owned()),
+            // Nor is a statement planned anew for each value; [`crate::Query::plan_for_values`] says where it must be.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
         ]);
         let reading = working.clone().options([("default_transaction_read_only", "on")]);
         let writers = pools::postgres(config, config.writers).connect_lazy_with(working);
+        let writers = Kept::of(writers);
         let readers = pools::postgres(config, config.readers).connect_with(reading).await?;
         let changes = Changes::across_processes(writers.clone(), options);
-        let pools = Pools::Postgres { writers, readers: Readers::of(readers) };
+        let pools = Pools::Postgres { writers, readers: Kept::of(readers) };
         Ok(Self::of(Inner {
             migrated,
             pools,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{Connection, Database, Executor, PgPool, Pool, Postgres, Sqlite, SqlitePool};
+use sqlx::{Connection, Database, Executor, Pool, Postgres, Sqlite, SqlitePool};
 use yinyom_kernel::{Scope, time_left};
 
-use crate::readers::Readers;
+use crate::kept::Kept;
 use crate::row_security::CLEAN;
 use crate::session::{Idle, IdleReader, in_time};
 use crate::{DbConfig, DbError};
@@ -24,15 +24,15 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// The connections of one database.
 pub(crate) enum Pools {
-    Sqlite { writer: SqlitePool, readers: Readers<Sqlite> },
-    Postgres { writers: PgPool, readers: Readers<Postgres> },
+    Sqlite { writer: SqlitePool, readers: Kept<Sqlite> },
+    Postgres { writers: Kept<Postgres>, readers: Kept<Postgres> },
 }
 
 impl Pools {
     pub(crate) async fn idle_writer(&self) -> Result<Idle, DbError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Idle::Sqlite(acquire(writer).await?),
-            Self::Postgres { writers, .. } => Idle::Postgres(acquire(writers).await?),
+            Self::Postgres { writers, .. } => Idle::Postgres(writers.acquire(None).await?),
         })
     }
 
@@ -45,6 +45,13 @@ impl Pools {
                 IdleReader::Postgres(readers.acquire(business).await?)
             }
         })
+    }
+
+    /// Keeps none of the connections that wait.
+    pub(crate) fn let_go_of_writers(&self) {
+        if let Self::Postgres { writers, .. } = self {
+            writers.let_go();
+        }
     }
 
     /// Waits for what is under way, though not for a silent server, and refuses all later work.

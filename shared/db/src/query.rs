@@ -71,6 +71,8 @@ pub struct Query<'t> {
     /// What business PostgreSQL believes that this is about, and what it has to be told first.
     told: &'t mut Option<Uuid>,
     business: Option<Uuid>,
+    /// Whether PostgreSQL was told to plan for values.
+    for_values: &'t mut bool,
     in_transaction: bool,
     text: Text,
     lock: &'static str,
@@ -147,6 +149,7 @@ impl<'t> Query<'t> {
             left: &mut state.left,
             told: &mut state.told,
             business: state.scope.map(|scope| scope.business().uuid()),
+            for_values: &mut state.for_values,
             in_transaction,
             text: Text::Given(sql),
             lock: "",
@@ -264,9 +267,9 @@ impl<'t> Query<'t> {
 
     /// Plans the statement for these very values, and keeps neither plan nor text.
     ///
-    /// PostgreSQL plans a statement that it has seen some times for any values. That is right for a
-    /// key and wrong for a condition like a name's start, where the best way in depends on how many
-    /// rows fit: it then walks through a million. Costs one round trip.
+    /// Any other statement is planned once, for any values. That is right for a key and wrong for a
+    /// condition like a name's start, where the best way in depends on how many rows fit: it then
+    /// walks through a million. Costs two round trips.
     pub fn plan_for_values(mut self) -> Self {
         self.keeps_plan = false;
         self
@@ -350,12 +353,17 @@ impl<'t> Query<'t> {
             return Err(problem);
         }
         let mut target = self.target.ok_or_else(|| DbError::bug("this unit of work is over"))?;
-        if let Target::Postgres(connection, _) = &mut target
-            && *self.told != self.business
-        {
-            let tell = row_security::tell(self.business, self.in_transaction);
-            in_time(self.limit, connection.execute(tell)).await?;
-            *self.told = self.business;
+        if let Target::Postgres(connection, _) = &mut target {
+            let about = (*self.told != self.business).then_some(self.business);
+            let plans = !self.keeps_plan && !*self.for_values;
+            if let Some(tell) = row_security::tell(about, plans, self.in_transaction) {
+                in_time(self.limit, connection.execute(tell)).await?;
+                *self.told = self.business;
+                *self.for_values |= plans;
+                if plans && !self.in_transaction {
+                    *self.left = Left::Something;
+                }
+            }
         }
         let text = if self.lock.is_empty() {
             self.text

@@ -4,7 +4,7 @@
 //! Each table with a `business_id` has a policy that compares it with the session's setting `yinyom.business_id`, and
 //! `FORCE`, so that it binds the tables' owner. A unit of work and a snapshot say the business in the round trip that
 //! begins them, and PostgreSQL forgets it with them. A read outside a transaction says it before its first statement,
-//! in a round trip of its own, unless its connection was told so by the last read (`readers`); a connection that goes back
+//! in a round trip of its own, unless its connection was told so by the last read (`kept`); a connection that goes back
 //! to the pool is made to forget it.
 //!
 //! Superusers and roles with `BYPASSRLS` are not bound by it, so a service does not start as one. A migration that
@@ -14,10 +14,11 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
 
-/// The statement that has a session outside any transaction forget whom it works for. With the statements before it, it
-/// ends a transaction that sqlx does not know of (TRAPS 5). Where there is none, these begin and end an empty one, in
-/// one round trip and without the warning that a bare `ROLLBACK` would log.
-pub(crate) const CLEAN: &str = "BEGIN; ROLLBACK; SET yinyom.business_id = ''";
+/// The statement that has a session outside any transaction forget whom it works for, and how it was told to plan. With
+/// the statements before it, it ends a transaction that sqlx does not know of (TRAPS 5). Where there is none, these begin
+/// and end an empty one, in one round trip and without the warning that a bare `ROLLBACK` would log.
+pub(crate) const CLEAN: &str =
+    "BEGIN; ROLLBACK; SET yinyom.business_id = ''; RESET plan_cache_mode";
 
 /// Begins a transaction, about a business or not.
 pub(crate) fn begin(begin: &'static str, business: Option<Uuid>) -> SqlStr {
@@ -27,10 +28,18 @@ pub(crate) fn begin(begin: &'static str, business: Option<Uuid>) -> SqlStr {
     }
 }
 
-/// Says what business the transaction, or else the session, works for from here on.
-pub(crate) fn tell(business: Option<Uuid>, in_transaction: bool) -> SqlStr {
+/// Says what business the transaction, or else the session, works for from here on, and whether statements are planned
+/// for their values; `None` if there is nothing to be said.
+pub(crate) fn tell(
+    about: Option<Option<Uuid>>,
+    for_values: bool,
+    in_transaction: bool,
+) -> Option<SqlStr> {
     let set_what = if in_transaction { "SET LOCAL" } else { "SET" };
-    AssertSqlSafe(set(set_what, business)).into_sql_str()
+    let about = about.map(|business| set(set_what, business));
+    let plans = for_values.then(|| format!("{set_what} plan_cache_mode = force_custom_plan"));
+    let all: Vec<_> = about.into_iter().chain(plans).collect();
+    (!all.is_empty()).then(|| AssertSqlSafe(all.join("; ")).into_sql_str())
 }
 
 /// The value is made here from sixteen bytes: there is nothing in it that a caller wrote.

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Executor, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
-use crate::readers::{Reader, Seat};
+use crate::kept::{Lent, Seat};
 use crate::{DbError, row_security};
 
 /// How long a rollback may take before it is left to the pool and the database.
@@ -28,10 +28,12 @@ pub(crate) async fn in_time<T>(
 
 /// A connection in use.
 pub(crate) enum Session {
-    SqliteUnit(Transaction<'static, Sqlite>),
-    PostgresUnit(Transaction<'static, Postgres>),
-    SqliteRead(Reader<Sqlite>),
-    PostgresRead(Reader<Postgres>),
+    /// With its seat, if it is a snapshot.
+    SqliteUnit(Transaction<'static, Sqlite>, #[expect(dead_code, reason = "held")] Option<Seat>),
+    /// sqlx is not told of the transaction: it would take the connection with it when it ends.
+    PostgresUnit(Lent<Postgres>),
+    SqliteRead(Lent<Sqlite>),
+    PostgresRead(Lent<Postgres>),
 }
 
 /// A connection to run a statement on.
@@ -43,13 +45,13 @@ pub(crate) enum Connection<'t> {
 /// A connection that waits for its unit of work.
 pub(crate) enum Idle {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Lent<Postgres>),
 }
 
 /// A connection that waits for its read.
 pub(crate) enum IdleReader {
-    Sqlite(Reader<Sqlite>),
-    Postgres(Reader<Postgres>),
+    Sqlite(Lent<Sqlite>),
+    Postgres(Lent<Postgres>),
 }
 
 impl IdleReader {
@@ -66,19 +68,17 @@ impl IdleReader {
         self,
         business: Option<Uuid>,
         within: Duration,
-    ) -> Result<(Session, Seat), DbError> {
-        let (idle, seat) = match self {
+    ) -> Result<Session, DbError> {
+        match self {
             Self::Sqlite(reader) => {
                 let (connection, seat) = reader.into_parts();
-                (Idle::Sqlite(connection), seat)
+                begin_sqlite(connection, "BEGIN", Some(seat)).await
             }
             Self::Postgres(reader) => {
-                let (connection, seat) = reader.into_parts();
-                (Idle::Postgres(connection), seat)
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                begin_postgres(reader, begin, business, within).await
             }
-        };
-        let postgres = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        Ok((idle.begin_with("BEGIN", postgres, business, within).await?, seat))
+        }
     }
 }
 
@@ -89,38 +89,41 @@ impl Idle {
         business: Option<Uuid>,
         within: Duration,
     ) -> Result<Session, DbError> {
-        self.begin_with("BEGIN IMMEDIATE", "BEGIN", business, within).await
+        match self {
+            Self::Sqlite(connection) => begin_sqlite(connection, "BEGIN IMMEDIATE", None).await,
+            Self::Postgres(writer) => begin_postgres(writer, "BEGIN", business, within).await,
+        }
     }
+}
 
-    async fn begin_with(
-        self,
-        sqlite: &'static str,
-        postgres: &'static str,
-        business: Option<Uuid>,
-        within: Duration,
-    ) -> Result<Session, DbError> {
-        // `Transaction::begin` is what `Pool::begin_with` does once it has a connection. Taking the
-        // connection first keeps the wait for one in the caller's hands, where it can be cancelled.
-        Ok(match self {
-            Self::Sqlite(connection) => Session::SqliteUnit(
-                Transaction::begin(connection, Some(sqlite.into_sql_str())).await?,
-            ),
-            Self::Postgres(connection) => {
-                let statement = row_security::begin(postgres, business);
-                let begun = Transaction::begin(connection, Some(statement));
-                Session::PostgresUnit(in_time(within, begun).await?)
-            }
-        })
-    }
+/// `Transaction::begin` is what `Pool::begin_with` does once it has a connection. Taking the connection first keeps the
+/// wait for one in the caller's hands, where it can be cancelled.
+async fn begin_sqlite(
+    connection: PoolConnection<Sqlite>,
+    begin: &'static str,
+    seat: Option<Seat>,
+) -> Result<Session, DbError> {
+    let begun = Transaction::begin(connection, Some(begin.into_sql_str())).await?;
+    Ok(Session::SqliteUnit(begun, seat))
+}
+
+async fn begin_postgres(
+    mut connection: Lent<Postgres>,
+    begin: &'static str,
+    business: Option<Uuid>,
+    within: Duration,
+) -> Result<Session, DbError> {
+    let begin = row_security::begin(begin, business);
+    in_time(within, connection.execute(begin)).await?;
+    Ok(Session::PostgresUnit(connection))
 }
 
 impl Session {
     pub(crate) fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::SqliteUnit(transaction) => Connection::Sqlite(transaction),
-            Self::PostgresUnit(transaction) => Connection::Postgres(transaction),
+            Self::SqliteUnit(transaction, _) => Connection::Sqlite(transaction),
             Self::SqliteRead(reader) => Connection::Sqlite(reader),
-            Self::PostgresRead(reader) => Connection::Postgres(reader),
+            Self::PostgresUnit(reader) | Self::PostgresRead(reader) => Connection::Postgres(reader),
         }
     }
 
@@ -128,7 +131,7 @@ impl Session {
     pub(crate) const fn told(&self) -> Option<Uuid> {
         match self {
             Self::PostgresRead(reader) => reader.told(),
-            Self::SqliteRead(_) | Self::SqliteUnit(_) | Self::PostgresUnit(_) => None,
+            Self::SqliteRead(_) | Self::SqliteUnit(..) | Self::PostgresUnit(_) => None,
         }
     }
 
@@ -138,20 +141,26 @@ impl Session {
         match self {
             Self::SqliteRead(reader) => reader.keep(told),
             Self::PostgresRead(reader) => reader.keep(told),
-            Self::SqliteUnit(_) | Self::PostgresUnit(_) => {}
+            Self::PostgresUnit(reader) => {
+                // A snapshot that was read to its end. Nobody waits for that.
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(async move { end(reader, "COMMIT", LAST_WORDS).await });
+                }
+            }
+            Self::SqliteUnit(..) => {}
         }
     }
 
     /// Whether what it is told is forgotten with it.
     pub(crate) fn is_transaction(&self) -> bool {
-        matches!(self, Self::SqliteUnit(_) | Self::PostgresUnit(_))
+        matches!(self, Self::SqliteUnit(..) | Self::PostgresUnit(_))
     }
 
     /// Ends a unit of work. An error of class `Unavailable` leaves open whether it took effect.
     pub(crate) async fn commit(self, within: Duration) -> Result<(), DbError> {
         match self {
-            Self::SqliteUnit(transaction) => transaction.commit().await?,
-            Self::PostgresUnit(transaction) => in_time(within, transaction.commit()).await?,
+            Self::SqliteUnit(transaction, _) => transaction.commit().await?,
+            Self::PostgresUnit(connection) => end(connection, "COMMIT", within).await?,
             Self::SqliteRead(_) | Self::PostgresRead(_) => {}
         }
         Ok(())
@@ -161,10 +170,10 @@ impl Session {
     /// tries it before it keeps it, throws it away: the database then undoes the unit itself.
     pub(crate) async fn rollback(self, within: Duration) {
         let undone = match self {
-            Self::SqliteUnit(transaction) => transaction.rollback().await.map_err(DbError::from),
-            Self::PostgresUnit(transaction) => {
-                // A server that has let the caller's time pass gets none of it for its goodbye.
-                in_time(within.min(LAST_WORDS), transaction.rollback()).await
+            Self::SqliteUnit(transaction, _) => transaction.rollback().await.map_err(DbError::from),
+            // A server that has let the caller's time pass gets none of it for its goodbye.
+            Self::PostgresUnit(connection) => {
+                end(connection, "ROLLBACK", within.min(LAST_WORDS)).await
             }
             Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
         };
@@ -172,4 +181,17 @@ impl Session {
             tracing::debug!(%error, "a rollback was left to the database");
         }
     }
+}
+
+/// Ends a transaction. What it had told the server ends with it, so the connection is as it was before, and is kept; one
+/// whose transaction may not have ended is for the pool to clean.
+async fn end(
+    mut connection: Lent<Postgres>,
+    how: &'static str,
+    within: Duration,
+) -> Result<(), DbError> {
+    in_time(within, connection.execute(how)).await?;
+    let told = connection.told();
+    connection.keep(told);
+    Ok(())
 }

@@ -12,7 +12,6 @@ use yinyom_kernel::Scope;
 use crate::DbError;
 use crate::config::Pass;
 use crate::query::Query;
-use crate::readers::Seat;
 use crate::session::Session;
 
 /// A transaction that is committed by [`crate::Db::write`] alone, or a read.
@@ -41,6 +40,8 @@ pub(crate) struct State {
     pub(crate) scope: Option<Scope>,
     /// What business PostgreSQL believes that this is about.
     pub(crate) told: Option<Uuid>,
+    /// Whether it was told to plan what comes for its values.
+    pub(crate) for_values: bool,
     /// A statement was begun and did not succeed. PostgreSQL would answer "committed" to such a unit
     /// and roll it back.
     pub(crate) failed: bool,
@@ -50,7 +51,7 @@ pub(crate) struct State {
     pub(crate) announcements: Vec<&'static str>,
     pub(crate) limits: Limits,
     /// Given back last, when the session is.
-    _held: Held,
+    _pass: Option<Pass>,
 }
 
 /// What the statements so far have left behind in the session, for all that one can know.
@@ -60,9 +61,6 @@ pub(crate) enum Left {
     /// One was run that is not there to fetch rows.
     Something,
 }
-
-/// What a unit of work or a read holds while it lasts.
-pub(crate) type Held = (Option<Seat>, Option<Pass>);
 
 /// How long PostgreSQL has for its answers.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +85,7 @@ impl State {
         postgres: bool,
         scope: Option<Scope>,
         limits: Limits,
-        held: Held,
+        pass: Option<Pass>,
     ) -> Arc<Mutex<Self>> {
         let begun_with = scope.filter(|_| session.is_transaction());
         let begun_with = begun_with.map(|scope| scope.business().uuid());
@@ -97,11 +95,12 @@ impl State {
             postgres,
             limits,
             scope,
+            for_values: false,
             failed: false,
             left: Left::Nothing,
             unanswered: false,
             announcements: Vec::new(),
-            _held: held,
+            _pass: pass,
         }))
     }
 

@@ -15,6 +15,7 @@ both_databases!(MIGRATIONS =>
     a_mark_that_is_missing_is_an_error,
     rows_locked_for_update_make_others_wait,
     a_statement_that_is_planned_for_its_values_leaves_no_plan,
+    a_statement_is_planned_for_its_values_only_where_it_says_so,
 );
 
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -235,5 +236,28 @@ async fn a_statement_that_is_planned_for_its_values_leaves_no_plan(db: TestDb) {
         let kept =
             "SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1 +%'";
         assert_eq!(tx.query(kept).scalars::<String>().await.unwrap(), [KEPT]);
+    }
+}
+
+async fn a_statement_is_planned_for_its_values_only_where_it_says_so(db: TestDb) {
+    if !db.is_postgres() {
+        return;
+    }
+    const HOW: &str = "SELECT current_setting('plan_cache_mode')";
+    for in_transaction in [false, true] {
+        let open = async || match in_transaction {
+            false => db.read(some_scope()).await.unwrap(),
+            true => db.snapshot(some_scope()).await.unwrap(),
+        };
+        let mut tx = open().await;
+        assert_eq!(tx.query(HOW).scalar::<String>().await.unwrap(), "force_generic_plan");
+        let planned = tx.query(HOW).plan_for_values();
+        assert_eq!(planned.scalar::<String>().await.unwrap(), "force_custom_plan");
+        drop(tx);
+        // As many as there are connections, and the same one among them.
+        for _ in 0..20 {
+            let mut next = open().await;
+            assert_eq!(next.query(HOW).scalar::<String>().await.unwrap(), "force_generic_plan");
+        }
     }
 }

@@ -113,7 +113,7 @@ async fn a_read_that_only_fetched_says_nothing_at_its_end_and_any_other_is_clean
     let one = backend(&mut tx).await;
     drop(tx);
     assert_eq!(last_words(&db, &narrow, one).await, "SELECT pg_backend_pid()");
-    for what in ["executes", "fails", "finds no row", "is cut short", "is a snapshot"] {
+    for what in ["executes", "fails", "finds no row", "is cut short", "is planned for values"] {
         let mut tx = narrow.read(scope).await.unwrap();
         assert_eq!(backend(&mut tx).await, one);
         match what {
@@ -132,15 +132,80 @@ async fn a_read_that_only_fetched_says_nothing_at_its_end_and_any_other_is_clean
                 assert!(other.query(unlock).scalar::<bool>().await.unwrap());
             }
             _ => {
-                drop(tx);
-                tx = narrow.snapshot(scope).await.unwrap();
-                assert_eq!(backend(&mut tx).await, one);
+                let planned = tx.query("SELECT 1").plan_for_values();
+                assert_eq!(planned.scalar::<i32>().await.unwrap(), 1);
             }
         }
         drop(tx);
-        let cleaned = "BEGIN; ROLLBACK; SET yinyom.business_id = ''";
+        let cleaned = "BEGIN; ROLLBACK; SET yinyom.business_id = ''; RESET plan_cache_mode";
         assert_eq!(last_words(&db, &narrow, one).await, cleaned, "a read that {what}");
     }
+    let mut tx = narrow.snapshot(scope).await.unwrap();
+    assert_eq!(backend(&mut tx).await, one);
+    drop(tx);
+    assert_eq!(last_words(&db, &narrow, one).await, "COMMIT", "a snapshot");
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_after_a_unit_and_knows_nothing_of_it() {
+    let db = yinyom_testkit::postgres(&MIGRATIONS).await;
+    let (scope, narrow) = (some_scope(), narrow(&db, 1).await);
+    let writer = async |fails: bool| {
+        let unit = narrow.write(scope, move |mut tx| async move {
+            let one = backend(&mut tx).await;
+            if fails {
+                Err(DbError::from(tx.query("SELECT 1/0").execute().await.unwrap_err()))
+            } else {
+                tx.done(one)
+            }
+        });
+        unit.await
+    };
+    let one = writer(false).await.unwrap();
+    for fails in [false, true, false] {
+        assert_eq!(writer(fails).await.is_err(), fails);
+        let mut tx = db.read_unscoped().await.unwrap();
+        let words = "SELECT query FROM pg_stat_activity WHERE pid = $1";
+        let words: String = tx.query(words).bind(one).scalar().await.unwrap();
+        assert_eq!(words, if fails { "ROLLBACK" } else { "COMMIT" });
+        let unscoped = narrow.write_unscoped(move |mut tx| async move {
+            let about =
+                "SELECT pg_backend_pid()::text || current_setting('yinyom.business_id', true)";
+            let about: String = tx.query(about).scalar().await?;
+            tx.done::<_, DbError>(about)
+        });
+        assert_eq!(unscoped.await.unwrap(), one.to_string(), "and no business");
+    }
+}
+
+#[tokio::test]
+async fn a_unit_begins_although_the_server_has_closed_what_was_kept() {
+    let db = yinyom_testkit::postgres(&MIGRATIONS).await;
+    let scope = some_scope();
+    // Several at once, so that several are kept.
+    let units = (0..4).map(|unit| put(&db, scope, uuid::Uuid::now_v7(), unit));
+    futures::future::try_join_all(units).await.unwrap();
+    let unbound = db.unbound().await;
+    let close = "SELECT COUNT(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = $1";
+    let mut tx = unbound.read_unscoped().await.unwrap();
+    let user = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'entry'";
+    let user: String = tx.query(user).scalar().await.unwrap();
+    assert!(tx.query(close).bind(user).scalar::<i64>().await.unwrap() >= 1);
+    for unit in 4..8 {
+        put(&db, scope, uuid::Uuid::now_v7(), unit).await.unwrap();
+    }
+    assert_eq!(
+        unbound
+            .read(scope)
+            .await
+            .unwrap()
+            .query("SELECT COUNT(*) FROM entry")
+            .scalar::<i64>()
+            .await
+            .unwrap(),
+        8
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Connections that read, kept ready between their uses.
+//! Connections, kept ready between their uses.
 //!
-//! A pool cleans what comes back to it, in round trips of its own: it cannot know what was done there. Who only fetched
-//! rows outside of a transaction, each time to the end, has left nothing behind but the business that PostgreSQL was
-//! told, and may say so ([`Reader::keep`]). Then the connection waits here as it is, together with that business. Its
+//! A pool cleans what comes back to it, in round trips of its own: it cannot know what was done there. Whose transaction
+//! has ended, or who only fetched rows outside of one, each time to the end, has left nothing behind but the business that
+//! PostgreSQL was told, and may say so ([`Lent::keep`]). Then the connection waits here as it is, together with that business. Its
 //! next user takes it without a word to the server, and must tell it another business before the first
 //! statement. Who does not say so, whatever the reason, gives it to the pool.
 
@@ -23,8 +23,8 @@ use crate::session::in_time;
 /// How long a connection stays away from its pool, which closes what is too old or too many.
 const AWAY_AT_MOST: Duration = Duration::from_mins(1);
 
-/// The connections of a pool, all of which are taken through this.
-pub(crate) struct Readers<D: Database> {
+/// The connections of a pool, all of which are taken through this. Cheap to clone.
+pub(crate) struct Kept<D: Database> {
     shelf: Arc<Shelf<D>>,
     /// As many as the pool has connections: who has a seat finds one here, or the pool has one to give.
     seats: Arc<Semaphore>,
@@ -49,7 +49,7 @@ struct Waiting<D: Database> {
 }
 
 /// A connection in use. Unless it is kept, its end is a gift to the pool, which cleans it.
-pub(crate) struct Reader<D: Database> {
+pub(crate) struct Lent<D: Database> {
     connection: PoolConnection<D>,
     told: Option<Uuid>,
     away_since: Instant,
@@ -57,7 +57,14 @@ pub(crate) struct Reader<D: Database> {
     seat: Seat,
 }
 
-impl<D: Database> Readers<D> {
+impl<D: Database> Clone for Kept<D> {
+    fn clone(&self) -> Self {
+        let (shelf, seats) = (Arc::clone(&self.shelf), Arc::clone(&self.seats));
+        Self { shelf, seats, patience: self.patience }
+    }
+}
+
+impl<D: Database> Kept<D> {
     pub(crate) fn of(pool: Pool<D>) -> Self {
         let (connections, patience) =
             (pool.options().get_max_connections(), pool.options().get_acquire_timeout());
@@ -67,7 +74,7 @@ impl<D: Database> Readers<D> {
     }
 
     /// A connection that knows of `business` already, if there is one ready.
-    pub(crate) async fn acquire(&self, business: Option<Uuid>) -> Result<Reader<D>, DbError> {
+    pub(crate) async fn acquire(&self, business: Option<Uuid>) -> Result<Lent<D>, DbError> {
         let patience = pools::patience().unwrap_or(self.patience).min(self.patience);
         let seat = tokio::time::timeout(patience, Arc::clone(&self.seats).acquire_owned())
             .await
@@ -77,7 +84,7 @@ impl<D: Database> Readers<D> {
             Some(Waiting { connection, told, away_since, .. }) => (connection, told, away_since),
             None => (pools::acquire(&self.shelf.pool).await?, None, Instant::now()),
         };
-        Ok(Reader { connection, told, away_since, shelf: Arc::clone(&self.shelf), seat })
+        Ok(Lent { connection, told, away_since, shelf: Arc::clone(&self.shelf), seat })
     }
 
     /// One that waits. If it has lain about and does not answer, there is none: the pool makes a new one.
@@ -90,6 +97,13 @@ impl<D: Database> Readers<D> {
             return None;
         }
         Some(found)
+    }
+
+    /// Throws away those that wait.
+    pub(crate) fn let_go(&self) {
+        for waiting in std::mem::take(&mut *self.shelf.waiting()) {
+            drop(waiting.connection.detach());
+        }
     }
 
     /// Waits for what is under way and refuses all else. To be bounded where the server may be silent.
@@ -139,7 +153,7 @@ impl<D: Database> Drop for Shelf<D> {
     }
 }
 
-impl<D: Database> Reader<D> {
+impl<D: Database> Lent<D> {
     /// What business its session works for.
     pub(crate) const fn told(&self) -> Option<Uuid> {
         self.told
@@ -151,8 +165,8 @@ impl<D: Database> Reader<D> {
         (self.connection, self.seat)
     }
 
-    /// Ends a use in which nothing was done but to tell the session of `told` and to fetch rows, outside any
-    /// transaction and each time to the end.
+    /// Ends a use that leaves nothing behind: nothing was done outside of transactions, which have ended, but to tell the
+    /// session of `told` and to fetch rows, each time to the end.
     pub(crate) fn keep(self, told: Option<Uuid>) {
         let Self { connection, away_since, shelf, seat, .. } = self;
         let here_since = Instant::now();
@@ -166,7 +180,7 @@ impl<D: Database> Reader<D> {
     }
 }
 
-impl<D: Database> Deref for Reader<D> {
+impl<D: Database> Deref for Lent<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &Self::Target {
@@ -174,7 +188,7 @@ impl<D: Database> Deref for Reader<D> {
     }
 }
 
-impl<D: Database> DerefMut for Reader<D> {
+impl<D: Database> DerefMut for Lent<D> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.connection
     }
