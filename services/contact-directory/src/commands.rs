@@ -74,6 +74,7 @@ pub struct Directory {
     imports: Arc<import::Queues>,
     rehearsals: Arc<import::rehearsal::Room>,
     lookups: Arc<lookups::Lookups>,
+    together: Arc<consents::Together>,
     /// How long a merge can be undone.
     merges: MergeRetention,
     desk: Arc<bulk::Desk>,
@@ -106,6 +107,7 @@ impl Directory {
             imports,
             rehearsals,
             lookups,
+            together: Arc::default(),
             merges: MergeRetention::default(),
             desk: Arc::default(),
             streams: Arc::default(),

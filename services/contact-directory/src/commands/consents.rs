@@ -1,6 +1,9 @@
 //! What customers said: set, withdraw, in batches, and read.
 
+mod together;
+
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
@@ -10,7 +13,7 @@ use yinyom_identity::NotFound;
 use yinyom_kernel::{AccountId, ContactId, Fault, InvalidInput, LeadId};
 use yinyom_outbox::{Event, enqueue};
 
-use super::contacts::{change_of, locked, receipt, settle};
+use super::contacts::{change_of, receipt, settle};
 use super::request::{Receipt, Request, Written, begin, finish};
 use super::{Change, Directory, Error, Session, record};
 use crate::domain::evidence::Evidence;
@@ -18,6 +21,8 @@ use crate::domain::set::{Assignments, Withdrawal, set, withdraw};
 use crate::domain::surface::{Facts, Place};
 use crate::domain::{Contact, Outcome, View};
 use crate::store::{BusinessKeys, accounts, contacts, leads};
+
+pub use together::Together;
 
 /// What a customer said of one contact.
 #[derive(Debug, Clone)]
@@ -30,6 +35,13 @@ pub struct Saying {
     pub etag: String,
     /// What is wrong with it by the clock alone. It was not so when a request came first that is sent again.
     pub untimely: Option<InvalidInput>,
+}
+
+/// A saying, who brings it, and how that is known when it is brought again.
+struct Said {
+    session: Session,
+    saying: Saying,
+    request: Option<Request>,
 }
 
 /// What was said.
@@ -61,35 +73,44 @@ pub enum Row {
 }
 
 impl Directory {
-    /// Records what a customer said, as one change: both channels or neither.
+    /// Records what a customer said, as one change: both channels or neither. Together with what is said meanwhile, if
+    /// nobody has locked the contact.
     pub async fn say(
         &self,
         session: &Session,
         saying: Saying,
         request: Option<Request>,
     ) -> Result<Written<Contact>, Error> {
-        let keys = self.keys_of(session).await?;
-        let (now, owned) = (self.now(), session.clone());
-        let written = self
-            .db
-            .write(session.scope, move |mut tx| async move {
+        let said = Arc::new(Said { session: session.clone(), saying, request });
+        let written = match together::say(self, &said).await {
+            Some(heard) => heard?,
+            None => self.say_alone(said).await?,
+        };
+        self.settled(session, written).await
+    }
+
+    async fn say_alone(&self, said: Arc<Said>) -> Result<Written<Contact>, Error> {
+        let keys = self.keys_of(&said.session).await?;
+        let now = self.now();
+        self.db
+            .write(said.session.scope, move |mut tx| async move {
+                let Said { session, saying, request } = &*said;
                 let micros = now.as_microsecond();
-                let before = begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
+                // The contact first and the request then, as in a unit of many: two replicas that are sent the same would
+                // else wait for each other.
+                let locked = contacts::lock(&mut tx, &keys, &[saying.contact]).await?;
+                let before = begin(&mut tx, &keys, session, request.as_ref(), micros).await?;
                 if let Some(receipt) = before {
                     return tx.done(Written { receipt, now: None });
                 }
-                let mut contact = locked(&mut tx, &keys, saying.contact).await?;
-                let pages = Pages::of(&mut tx, std::iter::once(&saying)).await?;
-                let facts = pages.facts(&saying);
-                let events = apply(&owned, &keys, &saying, facts, &mut contact, now)?;
-                contacts::update(&mut tx, &[&contact]).await?;
-                enqueue(&mut tx, &events).await?;
-                let receipt = receipt(&contact);
-                finish(&mut tx, &owned, request.as_ref(), &receipt).await?;
-                tx.done::<_, Error>(Written { receipt, now: Some(contact) })
+                let mut hearing =
+                    Hearing::open(&mut tx, &keys, locked, std::iter::once(saying), now).await?;
+                let written = hearing.hear(session, saying)?;
+                hearing.close(&mut tx).await?;
+                finish(&mut tx, session, request.as_ref(), &written.receipt).await?;
+                tx.done::<_, Error>(written)
             })
-            .await?;
-        self.settled(session, written).await
+            .await
     }
 
     /// Records what several customers said, each by itself, in one unit of work.
@@ -161,32 +182,62 @@ pub(super) async fn say_each(
 ) -> Result<Vec<Row>, Error> {
     let ids: Vec<_> = sayings.iter().flatten().map(|saying| saying.contact).collect();
     let locked = contacts::lock(tx, keys, &ids).await?;
-    let mut found: HashMap<_, _> = locked.into_iter().map(|c| (c.id, c)).collect();
-    let pages = Pages::of(tx, sayings.iter().flatten()).await?;
-    let (mut rows, mut events) = (Vec::with_capacity(sayings.len()), Vec::new());
+    let mut hearing = Hearing::open(tx, keys, locked, sayings.iter().flatten(), now).await?;
+    let mut rows = Vec::with_capacity(sayings.len());
     for saying in sayings {
         rows.push(match saying {
             Err(error) => Row::Refused(error),
-            Ok(saying) => match found.get_mut(&saying.contact) {
-                None => Row::Refused(NotFound.into()),
-                Some(contact) => {
-                    match apply(session, keys, &saying, pages.facts(&saying), contact, now) {
-                        Ok(recorded) => {
-                            events.extend(recorded);
-                            let receipt = receipt(contact);
-                            Row::Recorded(Box::new(Written { receipt, now: Some(contact.clone()) }))
-                        }
-                        Err(error) if is_row(&error) => Row::Refused(error),
-                        Err(error) => return Err(error),
-                    }
-                }
+            Ok(saying) => match hearing.hear(session, &saying) {
+                Ok(written) => Row::Recorded(Box::new(written)),
+                Err(error) if is_row(&error) => Row::Refused(error),
+                Err(error) => return Err(error),
             },
         });
     }
-    let changed: Vec<_> = found.values().filter(|c| c.updated_at == now).collect();
-    contacts::update(tx, &changed).await?;
-    enqueue(tx, &events).await?;
+    hearing.close(tx).await?;
     Ok(rows)
+}
+
+/// What is said of contacts in one unit of work, which has locked them.
+struct Hearing<'k> {
+    keys: &'k BusinessKeys,
+    now: Timestamp,
+    contacts: HashMap<ContactId, Contact>,
+    pages: Pages,
+    changed: HashSet<ContactId>,
+    events: Vec<Event>,
+}
+
+impl<'k> Hearing<'k> {
+    /// Of these contacts, and of the pages that the sayings name.
+    async fn open<'a>(
+        tx: &mut Tx,
+        keys: &'k BusinessKeys,
+        locked: Vec<Contact>,
+        sayings: impl Iterator<Item = &'a Saying> + Clone,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let contacts = locked.into_iter().map(|contact| (contact.id, contact)).collect();
+        let (changed, events) = (HashSet::new(), Vec::new());
+        let pages = Pages::of(tx, sayings).await?;
+        Ok(Self { keys, now, contacts, pages, changed, events })
+    }
+
+    /// Makes a saying the contact's consent. Refused, it leaves the contact as it was.
+    fn hear(&mut self, session: &Session, saying: &Saying) -> Result<Written<Contact>, Error> {
+        let contact = self.contacts.get_mut(&saying.contact).ok_or(NotFound)?;
+        let facts = self.pages.facts(saying);
+        self.events.extend(apply(session, self.keys, saying, facts, contact, self.now)?);
+        self.changed.insert(contact.id);
+        Ok(Written { receipt: receipt(contact), now: Some(contact.clone()) })
+    }
+
+    /// Saves what was heard.
+    async fn close(self, tx: &mut Tx) -> Result<(), Error> {
+        let changed = self.contacts.values().filter(|contact| self.changed.contains(&contact.id));
+        contacts::update(tx, &changed.collect::<Vec<_>>()).await?;
+        Ok(enqueue(tx, &self.events).await?)
+    }
 }
 
 /// Whether an error is about one row; another one ends the whole batch.

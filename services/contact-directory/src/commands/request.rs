@@ -3,8 +3,8 @@
 use minicbor::{Decode, Encode};
 use uuid::Uuid;
 use yinyom_db::Tx;
-use yinyom_db::idempotency::{self, Attempt, Key, RequestError};
-use yinyom_kernel::{BusinessId, RequestId};
+use yinyom_db::idempotency::{self, Attempt, Kept, Key, RequestError};
+use yinyom_kernel::RequestId;
 
 use super::{Error, Session};
 use crate::store::BusinessKeys;
@@ -55,10 +55,8 @@ where
     let Some(request) = request else {
         return Ok(None);
     };
-    let fingerprint = keys.digest("request", &[request.rpc.as_bytes(), &request.body]);
-    match idempotency::begin(tx, &key(session.business(), session, request), fingerprint, now)
-        .await?
-    {
+    let fingerprint = fingerprint(keys, request);
+    match idempotency::begin(tx, &key(session, request), fingerprint, now).await? {
         Attempt::New => Ok(None),
         // A record that this version cannot read is of another one; the request's outcome is then unknown.
         Attempt::Replay(outcome) => {
@@ -81,12 +79,23 @@ where
         return Ok(());
     };
     let bytes = minicbor::to_vec(outcome).unwrap_or_default();
-    Ok(idempotency::finish(tx, &key(session.business(), session, request), &bytes).await?)
+    Ok(idempotency::finish(tx, &key(session, request), &bytes).await?)
 }
 
-fn key(business: BusinessId, session: &Session, request: &Request) -> Key {
+/// A request as [`idempotency::keep`] keeps it.
+pub fn kept(keys: &BusinessKeys, session: &Session, request: &Request, outcome: &Receipt) -> Kept {
+    let outcome = minicbor::to_vec(outcome).unwrap_or_default();
+    (key(session, request), fingerprint(keys, request), outcome)
+}
+
+fn fingerprint(keys: &BusinessKeys, request: &Request) -> [u8; 32] {
+    keys.digest("request", &[request.rpc.as_bytes(), &request.body])
+}
+
+/// What it is known by.
+pub fn key(session: &Session, request: &Request) -> Key {
     Key {
-        business: Some(business),
+        business: Some(session.business()),
         caller: session.caller_key.clone(),
         rpc: request.rpc.clone(),
         request_id: request.id,

@@ -126,6 +126,16 @@ pub async fn lock(
     with_points(tx, keys, rows).await
 }
 
+/// Like [`lock`], but without those that somebody else has locked: nobody is waited for.
+pub async fn lock_free(
+    tx: &mut Tx,
+    keys: &BusinessKeys,
+    ids: &[ContactId],
+) -> Result<Vec<Contact>, StoreError> {
+    let free = tx.scoped(SELECT).list(&uuids(ids)).for_update_skip_locked().fetch_all().await?;
+    with_points(tx, keys, free).await
+}
+
 /// Which of those contacts the business has. They stay until this unit of work ends.
 pub async fn hold(tx: &mut Tx, ids: &[ContactId]) -> Result<Vec<Uuid>, DbError> {
     tx.scoped(

@@ -24,6 +24,7 @@ mod renewal;
 mod replay;
 mod say;
 mod shared;
+mod together;
 mod unmerge;
 mod withdraw;
 

@@ -17,6 +17,7 @@ both_databases!(MIGRATIONS =>
     a_request_that_failed_can_be_sent_again,
     a_unit_that_does_not_finish_its_request_is_not_committed,
     a_request_that_was_not_begun_cannot_be_finished,
+    requests_are_kept_together_unless_one_of_them_is_known,
     old_requests_are_forgotten_and_young_ones_are_not,
 );
 
@@ -142,6 +143,32 @@ async fn a_request_that_was_not_begun_cannot_be_finished(db: TestDb) {
         })
         .await;
     assert!(matches!(answer, Err(DbError::Bug(_))), "{answer:?}");
+}
+
+async fn requests_are_kept_together_unless_one_of_them_is_known(db: TestDb) {
+    let scope = some_scope();
+    let keys = [key(scope), key(scope), key(scope)];
+    let keep = async |keys: Vec<Key>| {
+        db.write::<_, DbError, _, _>(scope, move |mut tx| async move {
+            let kept: Vec<_> = keys.iter().map(|key| (key.clone(), SAME, vec![7])).collect();
+            let all = idempotency::keep(&mut tx, &kept, 1).await?;
+            tx.done(all)
+        })
+        .await
+        .unwrap()
+    };
+    let known =
+        async || idempotency::known(&mut db.read(scope).await.unwrap(), &keys).await.unwrap();
+    assert_eq!(known().await, [false; 3]);
+    assert!(keep(vec![keys[0].clone(), keys[2].clone()]).await);
+    assert_eq!(known().await, [true, false, true]);
+    assert_eq!(change(&db, scope, keys[0].clone(), SAME, 1).await.unwrap(), [7]);
+    assert!(!keep(vec![keys[1].clone(), keys[2].clone()]).await, "the unit is not to be committed");
+    assert!(!keep(vec![key(scope), keys[0].clone()]).await);
+    let twice = key(scope);
+    assert!(!keep(vec![twice.clone(), twice]).await);
+    let theirs = idempotency::known(&mut db.read(some_scope()).await.unwrap(), &keys).await;
+    assert_eq!(theirs.unwrap(), [false; 3], "another business has others");
 }
 
 async fn old_requests_are_forgotten_and_young_ones_are_not(db: TestDb) {
