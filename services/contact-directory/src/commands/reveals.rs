@@ -103,15 +103,22 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
 /// In the order of businesses, so that two replicas never wait for each other's.
 type Acts = BTreeMap<BusinessId, (Scope, Vec<Act>)>;
 
-async fn commit(db: &Db, acts: Acts) -> Result<(), DbError> {
-    if acts.is_empty() {
-        return Ok(());
+async fn commit(db: &Db, mut acts: Acts) -> Result<(), DbError> {
+    if acts.len() > 1 {
+        return db
+            .write_unscoped(move |mut tx| async move {
+                for (scope, acts) in acts.into_values() {
+                    tx.enter(scope);
+                    append(&mut tx, &acts).await?;
+                }
+                tx.done(())
+            })
+            .await;
     }
-    db.write_unscoped(move |mut tx| async move {
-        for (scope, acts) in acts.into_values() {
-            tx.enter(scope);
-            append(&mut tx, &acts).await?;
-        }
+    let Some((_, (scope, acts))) = acts.pop_first() else { return Ok(()) };
+    // Of one business, which PostgreSQL is told as the unit begins.
+    db.write(scope, move |mut tx| async move {
+        append(&mut tx, &acts).await?;
         tx.done(())
     })
     .await

@@ -44,6 +44,25 @@ pub(super) async fn among(
     Ok(found.map(|(address, _)| (*address).clone()).collect())
 }
 
+// The contacts of a row of the batch, by address. `CROSS JOIN` keeps SQLite from starting at the contacts, and on
+// PostgreSQL the subquery around it: of a business that was founded a minute ago either knows nothing.
+macro_rules! refusing_namesakes {
+    () => {
+        "
+    CROSS JOIN contact_points p
+    CROSS JOIN contacts c
+    WHERE p.business_id = $1 AND p.channel = batch.channel AND p.blind_index = batch.blind_index
+      AND c.business_id = $1 AND c.contact_id = p.contact_id
+      AND (c.sort_name = batch.sort_name OR EXISTS (
+          SELECT 1 FROM contact_aliases a WHERE a.business_id = $1 AND a.kind = 2
+            AND a.digest = batch.alias AND a.contact_id = c.contact_id))
+      AND ((p.channel = 1 AND (c.phone_state = 3 OR (c.phone_refused_before
+              AND (c.phone_state <> 2 OR c.phone_expires_at <= $2))))
+        OR (p.channel = 2 AND (c.email_state = 3 OR (c.email_refused_before
+              AND (c.email_state <> 2 OR c.email_expires_at <= $2)))))"
+    };
+}
+
 /// Which of these names and addresses a contact has together, or one with a name that one had who was merged into it, whose
 /// channel refuses: one that is `DENIED`, or was and has not said yes since, with that contact; a yes that has run out by
 /// `now` (microseconds) is none. Names are case-folded.
@@ -58,23 +77,17 @@ pub async fn refused_by_namesakes(
     }
     let indexes: Vec<_> = named.iter().map(|(_, address)| keys.blind_index(address)).collect();
     let aliases: Vec<_> = named.iter().map(|(name, _)| name_digest(keys, name)).collect();
-    // `CROSS JOIN` keeps SQLite from starting at the contacts.
+    let sql = tx.dialect(
+        concat!("SELECT batch.place, c.contact_id FROM {rows}", refusing_namesakes!()),
+        concat!(
+            "SELECT batch.place, found.contact_id FROM {rows}
+             CROSS JOIN LATERAL (SELECT c.contact_id FROM (VALUES (1)) one",
+            refusing_namesakes!(),
+            " OFFSET 0) found"
+        ),
+    );
     let places = tx
-        .scoped(
-            "SELECT batch.place, c.contact_id FROM {rows}
-             CROSS JOIN contact_points p
-             CROSS JOIN contacts c
-             WHERE p.business_id = $1 AND p.channel = batch.channel
-               AND p.blind_index = batch.blind_index
-               AND c.business_id = $1 AND c.contact_id = p.contact_id
-               AND (c.sort_name = batch.sort_name OR EXISTS (
-                   SELECT 1 FROM contact_aliases a WHERE a.business_id = $1 AND a.kind = 2
-                     AND a.digest = batch.alias AND a.contact_id = c.contact_id))
-               AND ((p.channel = 1 AND (c.phone_state = 3 OR (c.phone_refused_before
-                       AND (c.phone_state <> 2 OR c.phone_expires_at <= $2))))
-                 OR (p.channel = 2 AND (c.email_state = 3 OR (c.email_refused_before
-                       AND (c.email_state <> 2 OR c.email_expires_at <= $2)))))",
-        )
+        .scoped(sql)
         .bind(now)
         .rows(
             Rows::new()
