@@ -235,17 +235,10 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Held<IO> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
-    }
-
+    /// Told so, HTTP/2 puts the head, the message and the trailers of an answer of less than a kilobyte into one write, and
+    /// else, from 256 bytes on, into two: a call to the system is the dearest part of a small answer.
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        false
     }
 }
 
