@@ -13,6 +13,7 @@
 
 pub mod ask;
 mod business;
+pub mod cores;
 pub mod fleet;
 pub mod forge;
 mod house;

@@ -15,11 +15,11 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use yinyom_proto::directory::v1 as dir;
 use yinyom_proto::types::v1::Channel;
+use yinyom_tests::cores::can_pin;
 
 use crate::echo;
 use crate::goal::{Bar, Outcome, Sample};
 use crate::goals::writes;
-use crate::machine::can_pin;
 use crate::services::{Services, Wrapper, start_echo};
 use crate::town::Town;
 use crate::wire::{Method, Wire};

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::Request;
 use yinyom_rpc::{ClientConfig, channel};
+use yinyom_tests::cores::{can_pin, pin_this_thread};
 
-use crate::machine::{can_pin, pin_this_thread};
 use crate::wire::{Method, Wire};
 
 /// Who calls what.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use yinyom_tests::cores::{can_pin, cores};
 
 /// Whoever uses more than this share of the machine spoils a sample.
 const QUIET: f64 = 0.05;
@@ -42,28 +43,6 @@ impl Machine {
             pinned: can_pin(),
         }
     }
-}
-
-/// How many cores there are.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Whether a server and who asks it can each have a core.
-pub fn can_pin() -> bool {
-    let taskset = || std::process::Command::new("taskset").arg("--version").output();
-    cores() > 1 && taskset().is_ok_and(|output| output.status.success())
-}
-
-/// Gives the thread that calls this, and those that it starts, one core alone.
-pub fn pin_this_thread(core: usize) {
-    let this = std::fs::read_link("/proc/thread-self").expect("this thread");
-    let id = this.file_name().and_then(|id| id.to_str()).expect("its id").to_owned();
-    let pinned = std::process::Command::new("taskset")
-        .args(["-cp", &core.to_string(), &id])
-        .output()
-        .expect("taskset runs");
-    assert!(pinned.status.success(), "{}", String::from_utf8_lossy(&pinned.stderr));
 }
 
 /// Looks at all processes, and knows which are ours.

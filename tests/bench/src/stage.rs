@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio::process::Child;
 use uuid::Uuid;
 use yinyom_testkit::TestDb;
+use yinyom_tests::cores::can_pin;
 
-use crate::machine::can_pin;
 use crate::services::{Services, start_echo};
 use crate::town::Town;
 
@@ -136,6 +137,8 @@ impl OnPostgres {
             let mut there = PgConnection::connect(url).await.expect("a connection");
             there.execute("VACUUM ANALYZE").await.expect("tidy tables");
         }
+        // A service asks a connection whether it is still there if it lay about for five seconds.
+        tokio::time::sleep(Duration::from_secs(6)).await;
         town.until_in_the_ledger(&services).await;
         Self { services, town, limit, databases, name, server: server.to_owned() }
     }

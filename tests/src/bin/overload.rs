@@ -30,6 +30,7 @@ use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::types::v1::{Channel, Surface};
 use yinyom_rpc::Connection;
+use yinyom_tests::cores::pin_this_program;
 use yinyom_tests::fleet::{Fleet, Service};
 use yinyom_tests::rolling::Load;
 
@@ -195,6 +196,8 @@ async fn main() -> ExitCode {
         std::env::args().nth(1).map_or(60, |seconds| seconds.parse().expect("a number"));
     let program: PathBuf = std::env::var_os("YINYOM_BIN").expect("YINYOM_BIN").into();
     let fleet = Fleet::start(program, 1).await;
+    // `make overload` has started this program, and with it the services and the database, on the first one.
+    pin_this_program(1);
     let load = Load::begin(&fleet, 1_000).await;
     let connections = (0..CONNECTIONS).map(|_| fleet.connect(Service::Directory, "dashboard"));
     let connections = Arc::new(connections.collect());
