@@ -177,13 +177,15 @@ bench: rust ## How fast it is beside its limits, in turns: make bench GOALS=1,3 
 	  --seconds $(or $(SECONDS),$(if $(SHORT),1,5)) --pairs $(or $(PAIRS),5) $(if $(SHORT),--again 0)
 
 # The same on a noisy machine as on a quiet one. BLESS=1 makes what is counted the committed baseline; KEEP=DIR leaves
-# there what callgrind wrote, for callgrind_annotate.
+# there what callgrind wrote, for callgrind_annotate. PROFILE=dev takes what the tests are built of, whose counts are its own.
 .PHONY: bench-instructions
+bench-instructions: programs := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(if $(filter dev,$(PROFILE)),debug,release)
 bench-instructions: rust ## What a call costs, in instructions; 3 % more than committed fails: make bench-instructions BLESS=1.
 	@command -v vgdb >/dev/null || deploy/debian-package "instructions are counted by callgrind" valgrind
-	cargo build --locked --release -p all-in-one -p yinyom-bench --bin yinyom --bin yinyom-bench
-	$(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench instructions \
-	  --program $(or $(CARGO_TARGET_DIR),target)/release/yinyom $(if $(BLESS),--bless) $(if $(KEEP),--keep $(KEEP))
+	cargo build --locked $(if $(filter dev,$(PROFILE)),--workspace --bins --tests,--release -p all-in-one -p yinyom-bench \
+	  --bin yinyom --bin yinyom-bench)
+	$(programs)/yinyom-bench instructions --program $(programs)/yinyom $(if $(CALLS),--calls $(CALLS)) \
+	  $(if $(BLESS),--bless) $(if $(KEEP),--keep $(KEEP))
 
 .PHONY: export-memory
 export-memory: rust ## What an export takes, of each format, and that it stays below 150 MiB: make export-memory ROWS=1000000.

@@ -28,7 +28,7 @@ use crate::wire::{Method, Wire};
 const WORSE: f64 = 1.03;
 /// Enough for all methods, and few: a directory under callgrind is slow.
 const CONTACTS: usize = 500;
-/// Contacts of one check.
+/// Contacts of one check, and of a page.
 const CHECKED: usize = 100;
 const ROUNDS: usize = 3;
 
@@ -131,13 +131,18 @@ struct Asked {
     messages: Vec<Vec<u8>>,
 }
 
-fn hot(town: &Town) -> [Asked; 3] {
+fn hot(town: &Town) -> [Asked; 4] {
     let all = [&town.granted, &town.denied, &town.changing].into_iter().flatten();
     let get = town.granted.iter().map(|name| dir::GetContactRequest { name: name.clone() });
     let check = dir::BatchCheckConsentRequest {
         parent: town.name.clone(),
         channel: Channel::Phone.into(),
         contacts: all.take(CHECKED).cloned().collect(),
+    };
+    let list = dir::ListContactsRequest {
+        parent: town.name.clone(),
+        page_size: i32::try_from(CHECKED).expect("few"),
+        ..Default::default()
     };
     let asked = |name, path, token: &String, messages| Asked {
         name,
@@ -151,6 +156,12 @@ fn hot(town: &Town) -> [Asked; 3] {
             "/yinyom.directory.v1.ContactService/GetContact",
             &town.user,
             get.map(|ask| ask.encode_to_vec()).collect(),
+        ),
+        asked(
+            "ListContacts(100)",
+            "/yinyom.directory.v1.ContactService/ListContacts",
+            &town.user,
+            vec![list.encode_to_vec()],
         ),
         asked(
             "BatchCheckConsent(100)",

@@ -216,8 +216,6 @@ fn on_core(program: &Path, core: Option<usize>, wrapper: Option<&Wrapper>) -> Co
     words.push(program.as_ref());
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
-    // Three services, a database and their callers share what cores there are: no service has more than one.
-    command.env("TOKIO_WORKER_THREADS", "1");
     command
 }
 
