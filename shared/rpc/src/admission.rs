@@ -15,7 +15,7 @@ use yinyom_kernel::BusinessId;
 
 use crate::lines::Busy;
 use crate::rates::Rates;
-use crate::turns::Turns;
+use crate::turns::{Line, Turns};
 use crate::{EdgeFault, ServerConfig};
 
 /// The places of a server.
@@ -108,19 +108,19 @@ pub(crate) struct Place {
 struct Counted {
     business: BusinessId,
     counts: Arc<Mutex<HashMap<BusinessId, UnderWay>>>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Line>,
 }
 
 /// What a business has under way.
 struct UnderWay {
     calls: usize,
     /// Its share of the turns.
-    turns: Arc<Semaphore>,
+    turns: Arc<Line>,
 }
 
 impl Place {
     /// The share of turns of its business, if it is of one.
-    pub(crate) fn turns(&self) -> Option<Arc<Semaphore>> {
+    pub(crate) fn turns(&self) -> Option<Arc<Line>> {
         self.business.as_ref().map(|business| Arc::clone(&business.turns))
     }
 }

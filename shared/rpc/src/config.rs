@@ -135,7 +135,7 @@ impl Default for ServerConfig {
 
 /// Eight for each core: enough to use them all while some calls wait for the database.
 fn busy_calls() -> usize {
-    std::thread::available_parallelism().map_or(16, |cores| (8 * cores.get()).max(16))
+    std::thread::available_parallelism().map_or(16, |cores| 8 * cores.get())
 }
 
 impl ServerConfig {

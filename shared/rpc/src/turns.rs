@@ -19,22 +19,27 @@ use crate::{EdgeFault, ServerConfig};
 const BURST: Duration = Duration::from_millis(250);
 
 /// How long in a line that has not been empty for [`BURST`].
-const MOMENT: Duration = Duration::from_millis(25);
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// And how many, for each turn that there is: whoever comes after them would wait in vain.
 const IN_LINE: usize = 4;
 
 /// The turns of a server.
 pub(crate) struct Turns {
-    places: Arc<Semaphore>,
+    all: Line,
     /// For urgent calls alone, who wait for as long as they are waited for.
     urgent: Arc<Semaphore>,
+    most_of_a_business: usize,
+}
+
+/// Turns that are handed out one after the other, to whoever came first.
+pub(crate) struct Line {
+    free: Arc<Semaphore>,
     began: Instant,
-    /// When somebody last found a place free, in microseconds from then.
+    /// When somebody last found one free, in microseconds from then.
     free_at: AtomicU64,
     waiting: AtomicUsize,
     most_waiting: usize,
-    most_of_a_business: usize,
 }
 
 /// A turn that somebody has.
@@ -43,67 +48,85 @@ pub(crate) struct Turn {
     _of_business: Option<OwnedSemaphorePermit>,
 }
 
+/// There is none for who comes now.
+struct TooMany;
+
 impl Turns {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         let number = config.max_busy_calls.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(number)),
+            all: Line::of(number),
             urgent: Arc::new(Semaphore::new(number.div_ceil(4))),
-            began: Instant::now(),
-            free_at: AtomicU64::new(0),
-            waiting: AtomicUsize::new(0),
-            most_waiting: number.saturating_mul(IN_LINE),
             most_of_a_business: number - number / 4,
         }
     }
 
     /// Whether it is in vain to come now. Known before anything else is, and so told at once.
     pub(crate) fn in_vain(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= self.most_waiting && self.patience() == MOMENT
+        self.all.in_vain()
     }
 
     /// What one business may have of them.
-    pub(crate) fn share(&self) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(self.most_of_a_business))
+    pub(crate) fn share(&self) -> Arc<Line> {
+        Arc::new(Line::of(self.most_of_a_business))
     }
 
     /// Waits for a turn, and, of a business, first for one of its `share`. It has ended when what is returned is dropped.
     pub(crate) async fn take(
         &self,
         urgent: bool,
-        share: Option<Arc<Semaphore>>,
+        share: Option<Arc<Line>>,
     ) -> Result<Turn, EdgeFault> {
-        let of_business = match share.filter(|_| !urgent) {
+        let all = &self.all;
+        if urgent {
+            let turn = match Arc::clone(&all.free).try_acquire_owned() {
+                Ok(free) => Ok(free),
+                Err(_) => tokio::select! {
+                    turn = Arc::clone(&self.urgent).acquire_owned() => turn,
+                    turn = Arc::clone(&all.free).acquire_owned() => turn,
+                },
+            };
+            let turn = turn.map_err(|_| EdgeFault::Overloaded)?;
+            return Ok(Turn { _turn: turn, _of_business: None });
+        }
+        let of_business = match share {
             None => None,
             Some(share) => {
-                let turn = timeout(BURST, share.acquire_owned()).await;
-                Some(turn.ok().and_then(Result::ok).ok_or(EdgeFault::BusinessOverloaded)?)
+                Some(share.take().await.map_err(|TooMany| EdgeFault::BusinessOverloaded)?)
             }
         };
-        let turn = self.take_one(urgent).await?;
+        let turn = all.take().await.map_err(|TooMany| EdgeFault::Overloaded)?;
         Ok(Turn { _turn: turn, _of_business: of_business })
     }
+}
 
-    async fn take_one(&self, urgent: bool) -> Result<OwnedSemaphorePermit, EdgeFault> {
-        let places = || Arc::clone(&self.places);
-        if let Ok(free) = places().try_acquire_owned() {
+impl Line {
+    fn of(turns: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(turns)),
+            began: Instant::now(),
+            free_at: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            most_waiting: turns.saturating_mul(IN_LINE),
+        }
+    }
+
+    fn in_vain(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= self.most_waiting && self.patience() == MOMENT
+    }
+
+    async fn take(&self) -> Result<OwnedSemaphorePermit, TooMany> {
+        if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
             self.free_at.store(self.now(), Ordering::Relaxed);
             return Ok(free);
         }
-        let turn = if urgent {
-            tokio::select! {
-                turn = Arc::clone(&self.urgent).acquire_owned() => turn,
-                turn = places().acquire_owned() => turn,
-            }
-        } else {
-            let patience = self.patience();
-            if self.in_vain() {
-                return Err(EdgeFault::Overloaded);
-            }
-            let _in_line = InLine::stand(&self.waiting);
-            timeout(patience, places().acquire_owned()).await.map_err(|_| EdgeFault::Overloaded)?
-        };
-        turn.map_err(|_| EdgeFault::Overloaded)
+        if self.in_vain() {
+            return Err(TooMany);
+        }
+        let patience = self.patience();
+        let _in_line = InLine::stand(&self.waiting);
+        let turn = timeout(patience, Arc::clone(&self.free).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(TooMany)
     }
 
     fn patience(&self) -> Duration {
@@ -191,7 +214,27 @@ mod tests {
         for waiting in line {
             assert_eq!(waiting.await.unwrap(), Err(EdgeFault::Overloaded));
         }
-        assert_eq!(turns.waiting.load(Ordering::Relaxed), 0, "nobody is left in it");
+        assert_eq!(turns.all.waiting.load(Ordering::Relaxed), 0, "nobody is left in it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_floods_us_is_told_so_as_soon_as_everybody_would_be() {
+        let turns = turns(4);
+        let share = turns.share();
+        let take = || turns.take(false, Some(Arc::clone(&share)));
+        let _held = (take().await.unwrap(), take().await.unwrap(), take().await.unwrap());
+        let waited = async || {
+            let came = Instant::now();
+            (take().await.err(), came.elapsed().as_millis())
+        };
+        let refused = Some(EdgeFault::BusinessOverloaded);
+        assert_eq!(waited().await, (refused, BURST.as_millis()));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(waited().await, (refused, MOMENT.as_millis()));
+        let waiting = futures::future::join_all((0..3 * IN_LINE + 1).map(|_| waited())).await;
+        let at_once = waiting.iter().filter(|(_, after)| *after == 0).count();
+        assert_eq!(at_once, 1, "{waiting:?}");
+        turns.take(false, Some(turns.share())).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -221,6 +264,6 @@ mod tests {
         drop(urgent);
         waits.await.unwrap().unwrap();
         drop(held);
-        assert_eq!((turns.places.available_permits(), turns.urgent.available_permits()), (4, 1));
+        assert_eq!((turns.all.free.available_permits(), turns.urgent.available_permits()), (4, 1));
     }
 }
