@@ -164,7 +164,7 @@ impl Db {
                     .map_err(|_| DbError::unavailable("no connection in time"))??;
                 idle.begin(business, self.begin_within(limits)).await
             }
-            begun => begun,
+            session => session,
         }
     }
 

@@ -59,8 +59,11 @@ pub(crate) struct Lent<D: Database> {
 
 impl<D: Database> Clone for Kept<D> {
     fn clone(&self) -> Self {
-        let (shelf, seats) = (Arc::clone(&self.shelf), Arc::clone(&self.seats));
-        Self { shelf, seats, patience: self.patience }
+        Self {
+            shelf: Arc::clone(&self.shelf),
+            seats: Arc::clone(&self.seats),
+            patience: self.patience,
+        }
     }
 }
 

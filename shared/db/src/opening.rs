@@ -113,8 +113,11 @@ impl Db {
             .await
             .map_err(|_| DbError::unavailable("the server did not answer in time"))??;
         let opened = open_postgres(config, migrations, &mut connection).await;
+        let partitioned = sqlx::query_scalar(PARTITIONED).fetch_one(&mut connection).await;
         let _ = connection.close().await;
         let migrated = opened?;
+        // One plan for all businesses is one for all partitions, and sorts what a single one has in order.
+        let plans = if partitioned? { "auto" } else { "force_generic_plan" };
 
         let timeout = config.statement_timeout.as_millis();
         let working = options.clone().options([
@@ -124,7 +127,7 @@ impl Db {
             // Its planning costs more than our short statements do.
             ("jit", "off".to_owned()),
             // Nor is a statement planned anew for each value; [`crate::Query::plan_for_values`] says where it must be.
-            ("plan_cache_mode", "force_generic_plan".to_owned()),
+            ("plan_cache_mode", plans.to_owned()),
         ]);
         let reading = working.clone().options([("default_transaction_read_only", "on")]);
         let writers = pools::postgres(config, config.writers).connect_lazy_with(working);
@@ -143,6 +146,9 @@ impl Db {
         }))
     }
 }
+
+/// Whether tables were partitioned (`deploy/partition.sql`).
+const PARTITIONED: &str = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relkind = 'p')";
 
 /// Sees to it that row-level security binds us, and brings the schema up to date.
 async fn open_postgres(

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::list::{self, Item, Rows};
 use crate::session::{Connection, Session, in_time};
-use crate::tx::{Left, State};
+use crate::tx::{Left, Plans, State};
 use crate::{DbError, row_security};
 
 /// What can be bound in a statement: `i64`, `i32`, `bool`, `&str`, `String`, `Uuid`, `&[u8]`,
@@ -71,8 +71,7 @@ pub struct Query<'t> {
     /// What business PostgreSQL believes that this is about, and what it has to be told first.
     told: &'t mut Option<Uuid>,
     business: Option<Uuid>,
-    /// Whether PostgreSQL was told to plan for values.
-    for_values: &'t mut bool,
+    plans: &'t mut Plans,
     in_transaction: bool,
     text: Text,
     lock: &'static str,
@@ -149,7 +148,7 @@ impl<'t> Query<'t> {
             left: &mut state.left,
             told: &mut state.told,
             business: state.scope.map(|scope| scope.business().uuid()),
-            for_values: &mut state.for_values,
+            plans: &mut state.plans,
             in_transaction,
             text: Text::Given(sql),
             lock: "",
@@ -354,14 +353,17 @@ impl<'t> Query<'t> {
         }
         let mut target = self.target.ok_or_else(|| DbError::bug("this unit of work is over"))?;
         if let Target::Postgres(connection, _) = &mut target {
-            let about = (*self.told != self.business).then_some(self.business);
-            let plans = !self.keeps_plan && !*self.for_values;
-            if let Some(tell) = row_security::tell(about, plans, self.in_transaction) {
+            let another = *self.told != self.business;
+            let plans = !self.keeps_plan && *self.plans == Plans::ForAll;
+            if another || plans {
+                let tell = row_security::tell(another, self.business, plans, self.in_transaction);
                 in_time(self.limit, connection.execute(tell)).await?;
                 *self.told = self.business;
-                *self.for_values |= plans;
-                if plans && !self.in_transaction {
-                    *self.left = Left::Something;
+                if plans {
+                    *self.plans = Plans::ForValues;
+                    if !self.in_transaction {
+                        *self.left = Left::Something;
+                    }
                 }
             }
         }

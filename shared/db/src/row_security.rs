@@ -28,18 +28,19 @@ pub(crate) fn begin(begin: &'static str, business: Option<Uuid>) -> SqlStr {
     }
 }
 
-/// Says what business the transaction, or else the session, works for from here on, and whether statements are planned
-/// for their values; `None` if there is nothing to be said.
+/// Says what business the transaction, or else the session, works for from here on, if that is another one, and that
+/// statements are planned for their values, if they are.
 pub(crate) fn tell(
-    about: Option<Option<Uuid>>,
+    another: bool,
+    business: Option<Uuid>,
     for_values: bool,
     in_transaction: bool,
-) -> Option<SqlStr> {
+) -> SqlStr {
     let set_what = if in_transaction { "SET LOCAL" } else { "SET" };
-    let about = about.map(|business| set(set_what, business));
+    let about = another.then(|| set(set_what, business));
     let plans = for_values.then(|| format!("{set_what} plan_cache_mode = force_custom_plan"));
     let all: Vec<_> = about.into_iter().chain(plans).collect();
-    (!all.is_empty()).then(|| AssertSqlSafe(all.join("; ")).into_sql_str())
+    AssertSqlSafe(all.join("; ")).into_sql_str()
 }
 
 /// The value is made here from sixteen bytes: there is nothing in it that a caller wrote.

@@ -100,20 +100,20 @@ impl Idle {
 /// wait for one in the caller's hands, where it can be cancelled.
 async fn begin_sqlite(
     connection: PoolConnection<Sqlite>,
-    begin: &'static str,
+    how: &'static str,
     seat: Option<Seat>,
 ) -> Result<Session, DbError> {
-    let begun = Transaction::begin(connection, Some(begin.into_sql_str())).await?;
+    let begun = Transaction::begin(connection, Some(how.into_sql_str())).await?;
     Ok(Session::SqliteUnit(begun, seat))
 }
 
 async fn begin_postgres(
     mut connection: Lent<Postgres>,
-    begin: &'static str,
+    how: &'static str,
     business: Option<Uuid>,
     within: Duration,
 ) -> Result<Session, DbError> {
-    let begin = row_security::begin(begin, business);
+    let begin = row_security::begin(how, business);
     in_time(within, connection.execute(begin)).await?;
     Ok(Session::PostgresUnit(connection))
 }

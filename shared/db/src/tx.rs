@@ -40,8 +40,7 @@ pub(crate) struct State {
     pub(crate) scope: Option<Scope>,
     /// What business PostgreSQL believes that this is about.
     pub(crate) told: Option<Uuid>,
-    /// Whether it was told to plan what comes for its values.
-    pub(crate) for_values: bool,
+    pub(crate) plans: Plans,
     /// A statement was begun and did not succeed. PostgreSQL would answer "committed" to such a unit
     /// and roll it back.
     pub(crate) failed: bool,
@@ -60,6 +59,15 @@ pub(crate) enum Left {
     Nothing,
     /// One was run that is not there to fetch rows.
     Something,
+}
+
+/// What PostgreSQL was told to plan statements for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plans {
+    /// Any values: once for all.
+    ForAll,
+    /// Those that are bound: each time.
+    ForValues,
 }
 
 /// How long PostgreSQL has for its answers.
@@ -95,7 +103,7 @@ impl State {
             postgres,
             limits,
             scope,
-            for_values: false,
+            plans: Plans::ForAll,
             failed: false,
             left: Left::Nothing,
             unanswered: false,

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(waited().await, (refused, BURST.as_millis()));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(waited().await, (refused, MOMENT.as_millis()));
-        let waiting = futures::future::join_all((0..3 * IN_LINE + 1).map(|_| waited())).await;
+        let waiting = futures::future::join_all((0..=3 * IN_LINE).map(|_| waited())).await;
         let at_once = waiting.iter().filter(|(_, after)| *after == 0).count();
         assert_eq!(at_once, 1, "{waiting:?}");
         turns.take(false, Some(turns.share())).await.unwrap();

@@ -240,14 +240,18 @@ async fn a_statement_that_is_planned_for_its_values_leaves_no_plan(db: TestDb) {
 }
 
 async fn a_statement_is_planned_for_its_values_only_where_it_says_so(db: TestDb) {
+    const HOW: &str = "SELECT current_setting('plan_cache_mode')";
     if !db.is_postgres() {
         return;
     }
-    const HOW: &str = "SELECT current_setting('plan_cache_mode')";
     for in_transaction in [false, true] {
-        let open = async || match in_transaction {
-            false => db.read(some_scope()).await.unwrap(),
-            true => db.snapshot(some_scope()).await.unwrap(),
+        let open = async || {
+            if in_transaction {
+                db.snapshot(some_scope()).await
+            } else {
+                db.read(some_scope()).await
+            }
+            .unwrap()
         };
         let mut tx = open().await;
         assert_eq!(tx.query(HOW).scalar::<String>().await.unwrap(), "force_generic_plan");

@@ -154,7 +154,7 @@ async fn a_connection_is_kept_after_a_unit_and_knows_nothing_of_it() {
         let unit = narrow.write(scope, move |mut tx| async move {
             let one = backend(&mut tx).await;
             if fails {
-                Err(DbError::from(tx.query("SELECT 1/0").execute().await.unwrap_err()))
+                Err(tx.query("SELECT 1/0").execute().await.unwrap_err())
             } else {
                 tx.done(one)
             }

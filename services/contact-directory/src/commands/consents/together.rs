@@ -52,14 +52,14 @@ pub(super) async fn say(directory: &Directory, said: &Arc<Said>) -> Option<Heard
     if left.is_some_and(|left| left < TIME) {
         return None;
     }
-    let (heard, hears) = oneshot::channel();
+    let (heard, answer) = oneshot::channel();
     let (business, said) = (said.session.business(), Arc::clone(said));
     let deadline = left.map(|left| Instant::now() + left);
     let waiting = Waiting { said, span: Span::current(), deadline, heard };
     if directory.together.join(business, waiting) {
         tokio::spawn(see_to(directory.clone(), business));
     }
-    hears.await.ok()
+    answer.await.ok()
 }
 
 impl Together {
@@ -130,18 +130,20 @@ async fn hear(directory: &Directory, all: Vec<Waiting>) {
     });
     match waited_for(deadline, unit).await {
         Ok(heard) => {
-            let each = waiting.into_iter().zip(heard);
             // Who does not wait any more is not told; who is told nothing goes on alone.
-            each.filter_map(|(waiting, heard)| Some(waiting.send(heard?))).for_each(drop);
+            for (waiting, heard) in waiting.into_iter().zip(heard) {
+                if let Some(heard) = heard {
+                    drop(waiting.send(heard));
+                }
+            }
         }
         // It may have taken effect: whether it is said again is for the caller to decide.
         Err(Error::Store(StoreError::Db(error @ DbError::Unavailable(_))))
             if begun.load(Ordering::Relaxed) =>
         {
-            waiting
-                .into_iter()
-                .map(|waiting| waiting.send(Err(error.clone().into())))
-                .for_each(drop);
+            for waiting in waiting {
+                drop(waiting.send(Err(error.clone().into())));
+            }
         }
         // It did not. Whose fault it was shows when each is alone.
         Err(error) => tracing::debug!(%error, "what was said together is said one by one"),
