@@ -29,7 +29,7 @@ impl<'q, T> Value<'q> for T where
 {
 }
 
-/// What a row can become. `#[derive(sqlx::FromRow)]` is enough; tuples are records, too.
+/// What a row can become. `#[derive(Record)]` is enough; tuples are records, too.
 pub trait Record:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::{KeyValue, global};
 use tokio::time::Instant;
-use yinyom_db::{Db, DbError};
+use yinyom_db::{Db, DbError, Record};
 
 use crate::Outbox;
 use crate::undelivered::NEVER;
@@ -23,7 +23,7 @@ pub(crate) struct Gauges {
     next: Mutex<Option<Instant>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
 pub(crate) struct Found {
     pub(crate) backlog: i64,
     /// In microseconds since 1970.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::from_micros;
 
 use crate::verdict::{Stall, Verdict};
@@ -35,7 +35,7 @@ pub(crate) struct Found {
     pub(crate) unread: Vec<Uuid>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     stream_id: Uuid,
     seq: i64,

@@ -3,7 +3,7 @@
 #![expect(clippy::panic, reason = "a test that cannot look has not seen that all is well")]
 
 use sqlx::AssertSqlSafe;
-use yinyom_db::{Db, DbError, Tx};
+use yinyom_db::{Db, DbError, Record, Tx};
 use yinyom_kernel::{BusinessId, Scope};
 
 use crate::TestDb;
@@ -13,7 +13,7 @@ const ACROSS: [&str; 7] =
     ["business_id", "kind", "stream_id", "seq", "revision", "created_at", "due_at"];
 
 /// A table, and what the catalogue says of it.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct Table {
     name: String,
     /// Separated by commas.

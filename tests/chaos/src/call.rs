@@ -97,10 +97,12 @@ pub struct Answered<T> {
 }
 
 impl Calls {
-    /// Attempts until there is an answer. `attempt` gets a number to choose a replica by, and a deadline.
+    /// Attempts until there is an answer. `attempt` gets a number to choose a replica by, and a deadline; `what` names it
+    /// for the report.
     pub async fn until_answered<T, F>(
         &self,
         rng: &mut StdRng,
+        what: &str,
         attempt: impl Fn(usize, Duration) -> F,
     ) -> Result<Answered<T>, Failure>
     where
@@ -117,19 +119,24 @@ impl Calls {
             let result = tokio::time::timeout(leaves_after, attempted).await;
             self.attempts.fetch_add(1, Ordering::Relaxed);
             let answer = match result {
-                Ok(Ok(taken)) => Some(Answer::Taken(taken)),
-                Ok(Err(status)) => refusal(&status).map(Answer::Refused),
-                Err(_) => None,
+                Ok(Ok(taken)) => Ok(Answer::Taken(taken)),
+                Ok(Err(status)) => refusal(&status)
+                    .map(Answer::Refused)
+                    .ok_or_else(|| format!("{:?}: {}", status.code(), status.message())),
+                Err(_) => Err(format!("silence for {leaves_after:?}")),
             };
-            if let Some(answer) = answer {
-                let at_once = (!loose).then(|| begun.elapsed());
-                return Ok(Answered { answer, loose, at_once });
-            }
+            let unanswered = match answer {
+                Ok(answer) => {
+                    let at_once = (!loose).then(|| begun.elapsed());
+                    return Ok(Answered { answer, loose, at_once });
+                }
+                Err(unanswered) => unanswered,
+            };
             self.unknown.fetch_add(1, Ordering::Relaxed);
             loose = true;
             if begun.elapsed() > STUCK {
                 self.broken.store(true, Ordering::Relaxed);
-                return Err(Failure::Stuck);
+                return Err(Failure::Stuck { what: what.to_owned(), last: unanswered });
             }
             tokio::time::sleep(Duration::from_millis(rng.random_range(10..80))).await;
         }

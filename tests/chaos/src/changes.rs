@@ -36,6 +36,16 @@ pub struct Change<'a> {
 }
 
 impl Message {
+    /// What it asks for.
+    const fn method(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "SetContactConsents",
+            Self::Withdraw(_) => "WithdrawConsent",
+            Self::Batch(_) => "BatchSetContactConsents",
+            Self::Create(_) => "CreateContact",
+        }
+    }
+
     /// Its id.
     pub fn request_id(&self) -> &str {
         match self {
@@ -98,7 +108,7 @@ impl Clients {
         let attempt = |number, deadline| {
             message.send(self.town.lines.directory(number, &who.bearer), deadline)
         };
-        self.calls.until_answered(rng, attempt).await
+        self.calls.until_answered(rng, message.method(), attempt).await
     }
 
     /// Makes a change; its number in the journal, and what came of it.

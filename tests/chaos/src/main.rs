@@ -73,8 +73,8 @@ pub struct Args {
 pub enum Failure {
     #[error("{0}")]
     Setup(String),
-    #[error("a request was not answered for longer than any fault lasts")]
-    Stuck,
+    #[error("{what} was not answered for longer than any fault lasts; at last: {last}")]
+    Stuck { what: String, last: String },
     #[error("given up, because something else failed")]
     GivenUp,
     #[error("a file or a process")]

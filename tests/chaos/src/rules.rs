@@ -219,13 +219,13 @@ impl Clients {
         (rule, value): (String, String),
         message: &Message,
     ) -> Result<Option<Duration>, Failure> {
-        let op = self.number();
+        let (op, name) = (self.number(), rule.clone());
         let what = What::Rule { business: firm.id, rule, value };
         self.journal.write(Entry::Intent { op, what }).await?;
         let attempt = |number, deadline| {
             message.send(self.town.lines.settings(number, &firm.owner.bearer), deadline)
         };
-        let answered = self.calls.until_answered(rng, attempt).await?;
+        let answered = self.calls.until_answered(rng, &name, attempt).await?;
         let end = match answered.answer {
             Answer::Taken(()) => End::Kept,
             Answer::Refused(reason) => End::Refused(reason),

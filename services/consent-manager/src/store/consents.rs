@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::{ByChannel, Channel};
-use yinyom_db::{Rows, Tx};
+use yinyom_db::{Record, Rows, Tx};
 use yinyom_kernel::{ContactId, PageSize, from_micros};
 
 use super::StoreError;
@@ -23,7 +23,7 @@ macro_rules! select {
     };
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct ConsentRow {
     contact_id: Uuid,
     channel: i32,
@@ -33,7 +33,7 @@ struct ConsentRow {
     updated_at: i64,
     cause: i32,
     surface: i32,
-    #[sqlx(flatten)]
+    #[record(flatten)]
     actor: ActorColumns,
 }
 

@@ -4,7 +4,7 @@
 //! destroyed that is held, whoever comes first.
 
 use uuid::Uuid;
-use yinyom_db::{Rows, Tx};
+use yinyom_db::{Record, Rows, Tx};
 use yinyom_kernel::{ContactId, PageSize, from_micros};
 
 use super::StoreError;
@@ -290,7 +290,7 @@ pub async fn held(tx: &mut Tx, contacts: &[Uuid]) -> Result<Vec<ContactId>, Stor
     Ok(found.into_iter().map(ContactId::from).collect())
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     contact_id: Uuid,
     seq: i64,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use uuid::Uuid;
-use yinyom_db::{Rows, Tx};
+use yinyom_db::{Record, Rows, Tx};
 use yinyom_kernel::ContactId;
 use yinyom_transparency::Frontier;
 
@@ -14,7 +14,7 @@ use super::tree::{signed, unsigned};
 use crate::domain::StreamEnd;
 
 /// The end of a business's ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Record)]
 pub struct Head {
     /// Index of the next change; also how many changes there are.
     pub next_index: i64,

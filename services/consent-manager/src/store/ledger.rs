@@ -39,7 +39,7 @@ macro_rules! select {
 }
 pub(super) use select;
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, yinyom_db::Record)]
 pub(super) struct LedgerRow {
     ledger_index: i64,
     contact_id: Uuid,
@@ -51,7 +51,7 @@ pub(super) struct LedgerRow {
     surface: i32,
     parent_kind: Option<i32>,
     parent_id: Option<Uuid>,
-    #[sqlx(flatten)]
+    #[record(flatten)]
     actor: ActorColumns,
     method: Option<i32>,
     notice_version: Option<String>,

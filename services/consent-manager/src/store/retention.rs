@@ -1,7 +1,7 @@
 //! How long content is kept, what is held, and which requests were refused.
 
 use uuid::Uuid;
-use yinyom_db::Tx;
+use yinyom_db::{Record, Tx};
 use yinyom_kernel::{ContactId, MemberId, PageSize, RequestId, from_micros};
 
 use super::StoreError;
@@ -58,7 +58,7 @@ macro_rules! select_holds {
     };
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct HoldRow {
     number: i64,
     hold_id: Uuid,
@@ -176,7 +176,7 @@ macro_rules! select_refused {
     };
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct RefusedRow {
     number: i64,
     refused_id: Uuid,
@@ -185,7 +185,7 @@ struct RefusedRow {
     reason: i32,
     text: Option<String>,
     recorded_at: i64,
-    #[sqlx(flatten)]
+    #[record(flatten)]
     actor: ActorColumns,
 }
 

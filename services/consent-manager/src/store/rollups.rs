@@ -3,13 +3,13 @@
 
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
-use yinyom_db::{Rows, Tx};
+use yinyom_db::{Record, Rows, Tx};
 
 use super::StoreError;
 use super::rows;
 use crate::domain::{Bucket, Counts, Dimension, Piece, Series, Spot, Tally};
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 pub(super) struct CountColumns {
     changes: i64,
     grants: i64,
@@ -183,11 +183,11 @@ pub async fn counted(tx: &mut Tx, pieces: &[Piece]) -> Result<ByChannel<Vec<Coun
     Ok(counted)
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct CountedPiece {
     piece: i64,
     channel: i32,
-    #[sqlx(flatten)]
+    #[record(flatten)]
     counts: CountColumns,
 }
 
@@ -240,11 +240,11 @@ pub async fn by_value(
         .collect()
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct CountedValue {
     value: String,
     channel: i32,
-    #[sqlx(flatten)]
+    #[record(flatten)]
     counts: CountColumns,
 }
 
@@ -305,13 +305,13 @@ pub async fn kept(
     found.into_iter().map(KeptRow::read).collect()
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct KeptRow {
     series: i32,
     unit: i64,
     value: String,
     channel: i32,
-    #[sqlx(flatten)]
+    #[record(flatten)]
     counts: CountColumns,
 }
 

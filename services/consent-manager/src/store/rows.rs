@@ -4,6 +4,7 @@ use uuid::Uuid;
 use yinyom_consent::{
     Actor, Cause, Channel, ConsentState, EvidenceMethod, Role, Surface, SurfaceParent,
 };
+use yinyom_db::Record;
 use yinyom_kernel::{MemberId, from_micros};
 
 use super::StoreError;
@@ -15,7 +16,7 @@ const ACCOUNT: i32 = 2;
 const CONTACT: i32 = 3;
 
 /// Who made a change.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 #[expect(clippy::struct_field_names, reason = "the names of the columns")]
 pub(super) struct ActorColumns {
     pub(super) actor_kind: i32,

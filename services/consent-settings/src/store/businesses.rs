@@ -1,13 +1,13 @@
 //! Businesses.
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Tx};
+use yinyom_db::{DbError, Record, Tx};
 use yinyom_kernel::{BusinessId, from_micros};
 
 use super::StoreError;
 use crate::domain::{Business, Plan, Zone};
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     business_id: Uuid,
     display_name: String,

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::Role;
-use yinyom_db::{DbError, Tx};
+use yinyom_db::{DbError, Record, Tx};
 use yinyom_kernel::{MemberId, from_micros};
 
 use super::StoreError;
 use crate::domain::Member;
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     business_id: Uuid,
     member_id: Uuid,

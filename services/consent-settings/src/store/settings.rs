@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Tx};
+use yinyom_db::{DbError, Record, Tx};
 use yinyom_kernel::from_micros;
 use yinyom_policy::{NotSetVisibility, Rules, SharedAddressPolicy};
 
 use super::StoreError;
 use crate::domain::Settings;
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     business_id: Uuid,
     enforcement: bool,

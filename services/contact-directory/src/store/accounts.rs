@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{AccountId, ContactId, from_micros};
 
 use super::contacts::uuids;
@@ -47,7 +47,7 @@ const OLDEST_NAMED: &str = concat!(
      ) ORDER BY a.account_id",
 );
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct AccountRow {
     account_id: Uuid,
     display_name: String,

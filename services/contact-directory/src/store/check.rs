@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 use yinyom_consent::{Channel, ConsentState};
-use yinyom_db::{DbError, Tx};
+use yinyom_db::{DbError, Record, Tx};
 use yinyom_kernel::{ContactId, from_micros};
 
 use super::StoreError;
@@ -20,7 +20,7 @@ pub struct ChannelOf {
     pub reach: Reach,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     contact_id: Uuid,
     state: i32,

@@ -5,7 +5,7 @@ mod points;
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{ContactId, from_micros};
 use yinyom_privacy::Personal;
 
@@ -50,7 +50,7 @@ pub const SOURCE: Source = Source {
 };
 
 /// A contact without its points.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 pub struct ContactRow {
     pub contact_id: Uuid,
     external_id: Option<String>,
@@ -74,9 +74,9 @@ pub struct ContactRow {
 }
 
 /// A contact with one of its points, if it has any.
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct WithPoint {
-    #[sqlx(flatten)]
+    #[record(flatten)]
     contact: ContactRow,
     point_id: Option<Uuid>,
     channel: Option<i32>,

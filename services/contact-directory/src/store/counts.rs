@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use yinyom_consent::{ByChannel, Channel, ConsentState};
-use yinyom_db::Tx;
+use yinyom_db::{Record, Tx};
 
 use super::StoreError;
 use super::contacts::narrow;
@@ -35,7 +35,7 @@ macro_rules! ended {
 /// Kinds of contacts of which there are any.
 pub type Kinds = HashMap<Kind, Tally>;
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     phone_state: i32,
     email_state: i32,
@@ -47,7 +47,7 @@ struct Row {
 }
 
 /// Contacts with a grant that has run out and is not recorded.
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 #[expect(clippy::struct_excessive_bools, reason = "columns of a query")]
 struct DueRow {
     phone_state: i32,

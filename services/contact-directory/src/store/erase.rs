@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use prost::Message;
 use uuid::Uuid;
 use yinyom_consent::{ByChannel, ConsentState};
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{AccountId, ContactId, LeadId, from_micros};
 use yinyom_proto::manager::v1 as pb;
 
@@ -48,7 +48,7 @@ pub struct Links {
     pub accounts: Vec<AccountId>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct ConsentsRow {
     consent_seq: i64,
     phone_state: i32,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use yinyom_db::{Db, DbError, Tx};
+use yinyom_db::{Db, DbError, Record, Tx};
 use yinyom_kernel::{BusinessId, Scope};
 use yinyom_privacy::{BlindIndexKey, DataKey, MasterKeys, WrapError, context};
 
@@ -68,9 +68,8 @@ pub struct BusinessKeys {
 }
 
 /// A key as it is stored.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone, Record)]
 pub struct KeyRow {
-    #[sqlx(rename = "purpose")]
     pub number: i32,
     pub wrapped: Vec<u8>,
     pub created_at: i64,
@@ -257,9 +256,11 @@ fn current(stored: &[KeyRow], now: i64) -> Option<i32> {
 
 /// The business's keys as they are stored.
 pub async fn rows(tx: &mut Tx) -> Result<Vec<KeyRow>, DbError> {
-    tx.scoped("SELECT purpose, wrapped, created_at FROM business_keys WHERE business_id = $1")
-        .fetch_all()
-        .await
+    tx.scoped(
+        "SELECT purpose AS number, wrapped, created_at FROM business_keys WHERE business_id = $1",
+    )
+    .fetch_all()
+    .await
 }
 
 /// What key `number` of the business is wrapped with.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{AccountId, ContactId, LeadId, from_micros};
 
 use super::contacts::uuids;
@@ -36,7 +36,7 @@ const SELECT: &str = concat!(
     " FROM leads l WHERE l.business_id = $1 AND l.lead_id IN {list} ORDER BY l.lead_id",
 );
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 struct LeadRow {
     lead_id: Uuid,
     title: String,

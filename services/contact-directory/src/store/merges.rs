@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::ByChannel;
-use yinyom_db::{DbError, Tx};
+use yinyom_db::{DbError, Record, Tx};
 use yinyom_kernel::{BusinessId, ContactId, MergeId, from_micros};
 
 use super::contacts::uuids;
@@ -39,7 +39,7 @@ pub struct Sealed {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "as the table has them")]
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct MergeRow {
     merge_id: Uuid,
     survivor_id: Uuid,

@@ -6,7 +6,7 @@
 mod blocks;
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{BusinessId, ContactId, OperationId, from_micros};
 
 use super::StoreError;
@@ -27,7 +27,7 @@ pub struct Begun {
     pub caller: String,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct Row {
     operation_id: Uuid,
     caller: String,

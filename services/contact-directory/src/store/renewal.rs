@@ -4,20 +4,20 @@
 //! waits for one batch at most.
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 
 /// The bytes of a blind index. Rows of another length have none.
 const INDEX_BYTES: i64 = 32;
 
 /// A contact's own key, sealed under an earlier key.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 pub struct Subject {
     pub contact_id: Uuid,
     pub subject_key: Vec<u8>,
 }
 
 /// A point that is sealed under an earlier key or has no blind index.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 pub struct StalePoint {
     pub contact_id: Uuid,
     pub point_id: Uuid,
@@ -35,7 +35,7 @@ pub struct FreshPoint {
 }
 
 /// An event that waits to be sent.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Record)]
 pub struct Payload {
     pub stream_id: Uuid,
     pub seq: i64,

@@ -1,7 +1,7 @@
 //! Many values in one statement, and what a value is after a round trip.
 
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_testkit::{TestDb, both_databases};
 
 use crate::{MIGRATIONS, put, some_scope, units};
@@ -18,7 +18,7 @@ both_databases!(MIGRATIONS =>
     a_statement_is_planned_for_its_values_only_where_it_says_so,
 );
 
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Record)]
 struct Entry {
     id: Uuid,
     unit: i64,

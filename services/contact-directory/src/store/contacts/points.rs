@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 use yinyom_consent::Channel;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{ContactId, PointId};
 
 use super::{BusinessKeys, ContactRow, StoreError, narrow};
@@ -12,7 +12,7 @@ use crate::domain::Contact;
 use crate::domain::points::{Point, channel_of};
 use crate::store::keys::seal_key;
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 pub(super) struct PointRow {
     pub(super) contact_id: Uuid,
     pub(super) point_id: Uuid,

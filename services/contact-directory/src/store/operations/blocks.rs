@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use uuid::Uuid;
-use yinyom_db::{DbError, Rows, Tx};
+use yinyom_db::{DbError, Record, Rows, Tx};
 use yinyom_kernel::{ContactId, OperationId};
 
 use super::{Claim, StoreError};
@@ -57,7 +57,7 @@ pub struct Block {
     pub last: bool,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Record)]
 struct NextRow {
     next_block: i64,
     total: i64,
