@@ -144,11 +144,11 @@ rolling-restarts: rust ## Replicas restarted under load, and nobody notices: mak
 	YINYOM_BIN=$(programs)/yinyom YINYOM_PYTHON=$(abspath $(PYTHON))/python \
 	  $(WITH_POSTGRES) $(programs)/rolling-restarts $(or $(ROUNDS),50)
 
-# The services and the database on one core, their clients on the other.
+# The services on one core, the database and their clients on the other.
 .PHONY: overload
 overload: rust ## Ten times as many calls as can be answered: make overload SECONDS=60.
 	cargo build --locked --release -p all-in-one -p yinyom-tests --bin yinyom --bin overload
-	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom taskset -c 0 $(WITH_POSTGRES) \
+	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom taskset -c 1 $(WITH_POSTGRES) \
 	  $(or $(CARGO_TARGET_DIR),target)/release/overload $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 
 .PHONY: footprint

@@ -55,6 +55,18 @@ pub(crate) fn membership<T: Item>(postgres: bool, number: usize) -> String {
     }
 }
 
+/// More items than that are a table, where they only have to be found.
+pub(crate) const FEW: usize = 32;
+
+/// Like [`membership`], of many items in a statement that locks and changes nothing.
+pub(crate) fn long_membership<T: Item>(postgres: bool, number: usize) -> String {
+    if postgres {
+        format!("IN (SELECT unnest(${number}::{}))", T::ARRAY)
+    } else {
+        membership::<T>(postgres, number)
+    }
+}
+
 /// Items as SQLite takes them.
 pub(crate) fn json<T: Item>(items: &[T]) -> String {
     Json::Array(items.iter().map(Item::json).collect()).to_string()

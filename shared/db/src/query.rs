@@ -185,9 +185,24 @@ impl<'t> Query<'t> {
     ///         .await
     /// }
     /// ```
-    pub fn list<T: Item>(mut self, items: &[T]) -> Self {
+    pub fn list<T: Item>(self, items: &[T]) -> Self {
+        let membership = list::membership::<T>;
+        self.fill_list(items, membership)
+    }
+
+    /// Like [`Query::list`], of up to thousands of items, for a statement that only reads: in what order it comes upon the rows
+    /// is PostgreSQL's affair.
+    ///
+    /// PostgreSQL plans once for any list, and takes it for a short one. Where it believes that the business has few rows it
+    /// would compare each of them with one item after the other; of a table of items it makes a hash.
+    pub fn long_list<T: Item>(self, items: &[T]) -> Self {
+        let few = items.len() <= list::FEW;
+        self.fill_list(items, if few { list::membership::<T> } else { list::long_membership::<T> })
+    }
+
+    fn fill_list<T: Item>(mut self, items: &[T], membership: fn(bool, usize) -> String) -> Self {
         let number = self.bound() + 1;
-        self.fill("IN {list}", &list::membership::<T>(self.postgres, number));
+        self.fill("IN {list}", &membership(self.postgres, number));
         if self.postgres {
             self.bind_arrays(|values| T::add(items, values))
         } else {

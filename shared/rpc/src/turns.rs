@@ -19,7 +19,7 @@ use crate::{EdgeFault, ServerConfig};
 const BURST: Duration = Duration::from_millis(250);
 
 /// How long in a line that has not been empty for [`BURST`].
-const MOMENT: Duration = Duration::from_millis(10);
+const MOMENT: Duration = Duration::from_millis(25);
 
 /// And how many, for each turn that there is: whoever comes after them would wait in vain.
 const IN_LINE: usize = 4;

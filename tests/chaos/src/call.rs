@@ -19,6 +19,8 @@ use crate::plan::Service;
 
 /// After this long without an answer something is broken for good. Longer than any fault.
 const STUCK: Duration = Duration::from_secs(90);
+/// And after as many attempts, which then have met each replica.
+const SEVERAL: u32 = 20;
 /// How long a patient attempt waits.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -109,7 +111,7 @@ impl Calls {
         F: Future<Output = Result<T, Status>>,
     {
         let begun = Instant::now();
-        let mut loose = false;
+        let (mut loose, mut attempts) = (false, 0);
         loop {
             if self.broken.load(Ordering::Relaxed) {
                 return Err(Failure::GivenUp);
@@ -133,10 +135,11 @@ impl Calls {
                 Err(unanswered) => unanswered,
             };
             self.unknown.fetch_add(1, Ordering::Relaxed);
-            loose = true;
-            if begun.elapsed() > STUCK {
+            (loose, attempts) = (true, attempts + 1);
+            // Not after a few: then it was this program that was not heard of for so long.
+            if begun.elapsed() > STUCK && attempts >= SEVERAL {
                 self.broken.store(true, Ordering::Relaxed);
-                return Err(Failure::Stuck { what: what.to_owned(), last: unanswered });
+                return Err(Failure::Stuck { what: what.to_owned(), attempts, last: unanswered });
             }
             tokio::time::sleep(Duration::from_millis(rng.random_range(10..80))).await;
         }

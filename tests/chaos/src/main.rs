@@ -73,8 +73,10 @@ pub struct Args {
 pub enum Failure {
     #[error("{0}")]
     Setup(String),
-    #[error("{what} was not answered for longer than any fault lasts; at last: {last}")]
-    Stuck { what: String, last: String },
+    #[error(
+        "{what} was not answered for longer than any fault lasts, {attempts} times; at last: {last}"
+    )]
+    Stuck { what: String, attempts: u32, last: String },
     #[error("given up, because something else failed")]
     GivenUp,
     #[error("a file or a process")]

@@ -30,7 +30,7 @@ use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::types::v1::{Channel, Surface};
 use yinyom_rpc::Connection;
-use yinyom_tests::cores::pin_this_program;
+use yinyom_tests::cores::{go_first, pin_this_program};
 use yinyom_tests::fleet::{Fleet, Service};
 use yinyom_tests::rolling::Load;
 
@@ -195,9 +195,16 @@ async fn main() -> ExitCode {
     let seconds: u64 =
         std::env::args().nth(1).map_or(60, |seconds| seconds.parse().expect("a number"));
     let program: PathBuf = std::env::var_os("YINYOM_BIN").expect("YINYOM_BIN").into();
+    // The services have a core of their own, as the manifests promise them; `make overload` has started the database on the
+    // other one, where those who ask are, too.
+    pin_this_program(0);
     let fleet = Fleet::start(program, 1).await;
-    // `make overload` has started this program, and with it the services and the database, on the first one.
     pin_this_program(1);
+    if !go_first() {
+        println!(
+            "this program may not go before the database: what follows tells of its own waiting, too"
+        );
+    }
     let load = Load::begin(&fleet, 1_000).await;
     let connections = (0..CONNECTIONS).map(|_| fleet.connect(Service::Directory, "dashboard"));
     let connections = Arc::new(connections.collect());

@@ -72,7 +72,7 @@ impl From<AccountRow> for Account {
 /// The accounts of those ids that the business has, by id.
 pub async fn load(tx: &mut Tx, ids: &[AccountId]) -> Result<Vec<Account>, DbError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    let rows = tx.scoped(SELECT).list(&ids).fetch_all::<AccountRow>().await?;
+    let rows = tx.scoped(SELECT).long_list(&ids).fetch_all::<AccountRow>().await?;
     Ok(rows.into_iter().map(Account::from).collect())
 }
 

@@ -68,7 +68,7 @@ pub async fn channels(
         }
     };
     let ids = uuids(contacts);
-    let rows = tx.scoped(sql).list(&ids).fetch_all::<Row>().await?;
+    let rows = tx.scoped(sql).long_list(&ids).fetch_all::<Row>().await?;
     // Apart, and not joined: before PostgreSQL has counted a new business, it joins all its points with each contact. `+ 0`, so
     // that it does not look for them by the index that begins with the channel.
     let points = tx
@@ -77,7 +77,7 @@ pub async fn channels(
              WHERE business_id = $1 AND channel + 0 = $2 AND contact_id IN {list}",
         )
         .bind(channel.code())
-        .list(&ids)
+        .long_list(&ids)
         .fetch_all::<(Uuid, Vec<u8>)>()
         .await?;
     let denied = ConsentState::Denied.code();
@@ -126,7 +126,7 @@ async fn disputed(
          WHERE business_id = $1 AND channel = $2 AND disputed AND blind_index IN {list}",
     )
     .bind(channel.code())
-    .list(addresses)
+    .long_list(addresses)
     .scalars::<Vec<u8>>()
     .await
 }

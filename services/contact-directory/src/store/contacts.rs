@@ -111,7 +111,7 @@ pub async fn load(
     keys: &BusinessKeys,
     ids: &[ContactId],
 ) -> Result<Vec<Contact>, StoreError> {
-    let rows = tx.scoped(SELECT).list(&uuids(ids)).fetch_all().await?;
+    let rows = tx.scoped(SELECT).long_list(&uuids(ids)).fetch_all().await?;
     with_points(tx, keys, rows).await
 }
 

@@ -67,7 +67,7 @@ impl From<LeadRow> for Lead {
 /// The leads of those ids that the business has, by id.
 pub async fn load(tx: &mut Tx, ids: &[LeadId]) -> Result<Vec<Lead>, DbError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    let rows = tx.scoped(SELECT).list(&ids).fetch_all::<LeadRow>().await?;
+    let rows = tx.scoped(SELECT).long_list(&ids).fetch_all::<LeadRow>().await?;
     Ok(rows.into_iter().map(Lead::from).collect())
 }
 

@@ -1,17 +1,23 @@
 //! Many values in one statement, and what a value is after a round trip.
 
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use yinyom_db::{DbError, Record, Rows, Tx};
+use yinyom_kernel::Scope;
 use yinyom_testkit::{TestDb, both_databases};
 
 use crate::{MIGRATIONS, put, some_scope, units};
 
 both_databases!(MIGRATIONS =>
     every_kind_of_value_comes_back_as_it_went,
+    a_record_takes_each_column_by_its_name_wherever_it_stands,
+    a_record_whose_column_is_not_there_is_an_error,
     a_batch_is_inserted_updated_and_joined_by_one_statement_each,
     an_empty_batch_is_nothing,
     a_ragged_batch_is_refused,
     a_list_finds_what_is_in_it_and_nothing_else,
+    a_long_list_finds_as_much_as_a_list,
+    no_row_is_compared_with_one_item_of_a_long_list_after_the_other,
     a_mark_that_is_missing_is_an_error,
     rows_locked_for_update_make_others_wait,
     a_statement_that_is_planned_for_its_values_leaves_no_plan,
@@ -27,6 +33,15 @@ struct Entry {
     note: Option<String>,
     flag: Option<bool>,
     at: Option<i64>,
+}
+
+/// What has columns of its own before and after those of another record.
+#[derive(Debug, PartialEq, Record)]
+struct Around {
+    before: i64,
+    #[record(flatten)]
+    entry: Entry,
+    after: i64,
 }
 
 fn entries() -> Vec<Entry> {
@@ -106,6 +121,31 @@ async fn every_kind_of_value_comes_back_as_it_went(db: TestDb) {
         .await
         .unwrap();
     assert_eq!(found, expected);
+}
+
+async fn a_record_takes_each_column_by_its_name_wherever_it_stands(db: TestDb) {
+    let entry = entries().swap_remove(1);
+    let scope = some_scope();
+    keep(&db, scope, vec![entry.clone()]).await;
+    let expected = Around { before: 1, entry, after: 2 };
+    for columns in [
+        "1 AS before, id, unit, count, body, note, flag, at, 2 AS after",
+        "2 AS after, at, flag, note, body, count, unit, id, 1 AS before",
+        "0 AS nobody, 1 AS before, 2 AS after, unit, id, count, body, note, flag, at",
+    ] {
+        let columns =
+            columns.replace("1 AS", "CAST(1 AS BIGINT) AS").replace("2 AS", "CAST(2 AS BIGINT) AS");
+        let sql = format!("SELECT {columns} FROM entry WHERE business_id = $1");
+        let mut tx = db.read(scope).await.unwrap();
+        let found: Around = tx.scoped(AssertSqlSafe(sql)).fetch_one().await.unwrap();
+        assert_eq!(found, expected);
+    }
+}
+
+async fn a_record_whose_column_is_not_there_is_an_error(db: TestDb) {
+    let mut tx = db.read(some_scope()).await.unwrap();
+    let found = tx.query("SELECT CAST(1 AS BIGINT) AS before").fetch_one::<Around>().await;
+    assert!(found.is_err());
 }
 
 async fn a_batch_is_inserted_updated_and_joined_by_one_statement_each(db: TestDb) {
@@ -264,4 +304,50 @@ async fn a_statement_is_planned_for_its_values_only_where_it_says_so(db: TestDb)
             assert_eq!(next.query(HOW).scalar::<String>().await.unwrap(), "force_generic_plan");
         }
     }
+}
+
+async fn a_long_list_finds_as_much_as_a_list(db: TestDb) {
+    let (written, scope) = (many(100), some_scope());
+    let ids: Vec<_> = written.iter().map(|entry| entry.id).collect();
+    keep(&db, scope, written).await;
+    for wanted in [&ids[..0], &ids[..1], &ids[..32], &ids[..33], &ids[..]] {
+        let among: Vec<_> = wanted.iter().copied().chain([Uuid::now_v7()]).collect();
+        let mut tx = db.read(scope).await.unwrap();
+        let sql = "SELECT id FROM entry WHERE business_id = $1 AND id IN {list} ORDER BY id";
+        let listed: Vec<Uuid> = tx.scoped(sql).list(&among).scalars().await.unwrap();
+        let found: Vec<Uuid> = tx.scoped(sql).long_list(&among).scalars().await.unwrap();
+        assert_eq!((&listed, listed.len()), (&found, wanted.len()));
+    }
+}
+
+async fn no_row_is_compared_with_one_item_of_a_long_list_after_the_other(db: TestDb) {
+    if !db.is_postgres() {
+        return;
+    }
+    let (written, scope) = (many(100), some_scope());
+    let ids: Vec<_> = written.iter().map(|entry| entry.id).collect();
+    keep(&db, scope, written).await;
+    let mut tx = db.read(scope).await.unwrap();
+    let plan: Vec<String> = tx
+        .scoped("EXPLAIN SELECT id FROM entry WHERE business_id = $1 AND id IN {list}")
+        .long_list(&ids)
+        .scalars()
+        .await
+        .unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("unnest") && !plan.contains("ANY"), "{plan}");
+}
+
+fn many(number: usize) -> Vec<Entry> {
+    let entry = |_| Entry { id: Uuid::now_v7(), ..entries().swap_remove(0) };
+    (0..number).map(entry).collect()
+}
+
+async fn keep(db: &TestDb, scope: Scope, written: Vec<Entry>) {
+    db.write::<_, DbError, _, _>(scope, |mut tx| async move {
+        tx.scoped(INSERT).rows(batch(&written)).execute().await?;
+        tx.done(())
+    })
+    .await
+    .unwrap();
 }

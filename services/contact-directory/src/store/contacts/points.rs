@@ -35,7 +35,7 @@ pub async fn with_points(
             "SELECT contact_id, point_id, channel, sealed FROM contact_points
              WHERE business_id = $1 AND contact_id IN {list} ORDER BY contact_id, point_id",
         )
-        .list(&ids)
+        .long_list(&ids)
         .fetch_all()
         .await?;
     let mut by_contact: HashMap<Uuid, Vec<Point>> = HashMap::with_capacity(rows.len());
