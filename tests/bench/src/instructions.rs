@@ -90,8 +90,7 @@ pub async fn count(program: &Path, calls: usize, keep: Option<&Path>) -> Counts 
     let (at, child) = start_echo(core(), Some(&counter.wrapper())).await;
     let what = bytes::Bytes::from_static(&[b'x'; 92]);
     let said = echo::Said { what }.encode_to_vec();
-    let echo =
-        Asked { name: "Echo", path: echo::PATH, token: None, messages: vec![said], weight: 1 };
+    let echo = Asked { name: "Echo", path: echo::PATH, token: None, messages: vec![said] };
     counts.insert(echo.name.to_owned(), counter.of(&child, at, &echo, calls, keep).await);
     drop(child);
 
@@ -130,8 +129,6 @@ struct Asked {
     path: &'static str,
     token: Option<String>,
     messages: Vec<Vec<u8>>,
-    /// What it takes, in calls that take little: so many fewer of it are counted.
-    weight: usize,
 }
 
 fn hot(town: &Town) -> [Asked; 4] {
@@ -147,40 +144,35 @@ fn hot(town: &Town) -> [Asked; 4] {
         page_size: i32::try_from(CHECKED).expect("few"),
         ..Default::default()
     };
-    let asked = |name, path, token: &String, weight, messages| Asked {
+    let asked = |name, path, token: &String, messages| Asked {
         name,
         path,
         token: Some(token.clone()),
         messages,
-        weight,
     };
     [
         asked(
             "GetContact",
             "/yinyom.directory.v1.ContactService/GetContact",
             &town.user,
-            1,
             get.map(|ask| ask.encode_to_vec()).collect(),
         ),
         asked(
             "ListContacts(100)",
             "/yinyom.directory.v1.ContactService/ListContacts",
             &town.user,
-            20,
             vec![list.encode_to_vec()],
         ),
         asked(
             "BatchCheckConsent(100)",
             "/yinyom.directory.v1.ConsentService/BatchCheckConsent",
             &town.owner,
-            20,
             vec![check.encode_to_vec()],
         ),
         asked(
             "SetContactConsents",
             "/yinyom.directory.v1.ConsentService/SetContactConsents",
             &town.owner,
-            4,
             writes::sayings(&town.changing).iter().map(Message::encode_to_vec).collect(),
         ),
     ]
@@ -210,7 +202,6 @@ impl Counter {
         keep: Option<&Path>,
     ) -> f64 {
         let id = process.id().expect("it runs");
-        let calls = calls.div_ceil(asked.weight);
         let method = Method { path: asked.path.to_owned(), authorization: asked.token.clone() };
         let mut wire = Wire::connect(at, method).await.expect("it serves");
         let mut number = 0;

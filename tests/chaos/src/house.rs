@@ -66,7 +66,7 @@ impl House {
         database.create().await?;
         let mut ports = BTreeMap::new();
         for replica in Replica::all() {
-            ports.insert(replica, free_address(ports.values())?);
+            ports.insert(replica, free_address(&ports)?);
         }
         let links = open_links(&ports, database.address()?).await?;
         let processes = BTreeMap::new();
@@ -210,12 +210,10 @@ async fn open_links(
 
 /// A port that a replica keeps over its restarts: below those that systems hand out to clients, who would take it
 /// while it is dead. None of the `taken` ones, which nobody holds yet.
-fn free_address<'a>(
-    taken: impl Iterator<Item = &'a SocketAddr> + Clone,
-) -> Result<SocketAddr, Failure> {
+fn free_address(taken: &BTreeMap<Replica, SocketAddr>) -> Result<SocketAddr, Failure> {
     for _ in 0..100 {
         let port = rand::rng().random_range(10_000..20_000_u16);
-        if taken.clone().any(|taken| taken.port() == port) {
+        if taken.values().any(|taken| taken.port() == port) {
             continue;
         }
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
