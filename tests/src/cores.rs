@@ -31,14 +31,6 @@ pub fn pin_this_program(core: usize) {
     taskset(&["-acp", &core.to_string(), &std::process::id().to_string()]);
 }
 
-/// Lets this program go before all others, if it may: who asks must not wait for those who are asked. Whether it may.
-pub fn go_first() -> bool {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let threads = threads.map(|thread| thread.file_name());
-    let renice = Command::new("renice").args(["-n", "-20", "-p"]).args(threads).output();
-    renice.is_ok_and(|output| output.status.success())
-}
-
 fn taskset(arguments: &[&str]) {
     let pinned = Command::new("taskset").args(arguments).output().expect("taskset runs");
     assert!(pinned.status.success(), "{}", String::from_utf8_lossy(&pinned.stderr));

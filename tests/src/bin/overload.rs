@@ -30,7 +30,7 @@ use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::directory::v1::contact_service_client::ContactServiceClient;
 use yinyom_proto::types::v1::{Channel, Surface};
 use yinyom_rpc::Connection;
-use yinyom_tests::cores::{go_first, pin_this_program};
+use yinyom_tests::cores::pin_this_program;
 use yinyom_tests::fleet::{Fleet, Service};
 use yinyom_tests::rolling::Load;
 
