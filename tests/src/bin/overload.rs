@@ -200,11 +200,6 @@ async fn main() -> ExitCode {
     pin_this_program(0);
     let fleet = Fleet::start(program, 1).await;
     pin_this_program(1);
-    if !go_first() {
-        println!(
-            "this program may not go before the database: what follows tells of its own waiting, too"
-        );
-    }
     let load = Load::begin(&fleet, 1_000).await;
     let connections = (0..CONNECTIONS).map(|_| fleet.connect(Service::Directory, "dashboard"));
     let connections = Arc::new(connections.collect());
