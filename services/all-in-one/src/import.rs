@@ -21,6 +21,7 @@ mod tally;
 mod text;
 mod words;
 mod work;
+#[cfg(feature = "xlsx")]
 mod xlsx_file;
 
 use std::path::{Path, PathBuf};

@@ -6,12 +6,18 @@
 //!   in; Parquet a group of rows at a time; a workbook at the end, from files that have no name and are gone with the
 //!   writer, however that ends.
 //!
+//! Parquet and XLSX are features, since their libraries are large; without them [`Format::is_built`] says no.
+//!
 //! The same rows make the same bytes, whatever pieces they come in: so a file can be taken up again where it broke off.
 
+#[cfg(not(all(feature = "parquet", feature = "xlsx")))]
+mod absent;
 mod comma;
 mod lines;
+#[cfg(feature = "parquet")]
 mod parquet_file;
 mod table;
+#[cfg(feature = "xlsx")]
 mod workbook;
 mod writer;
 

@@ -26,6 +26,15 @@ impl Format {
     /// Every one of them.
     pub const ALL: [Self; 4] = [Self::Csv, Self::JsonLines, Self::Parquet, Self::Xlsx];
 
+    /// Whether this program can write it.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Csv | Self::JsonLines => true,
+            Self::Parquet => cfg!(feature = "parquet"),
+            Self::Xlsx => cfg!(feature = "xlsx"),
+        }
+    }
+
     /// Whether the bytes of a row depend on that row alone, so that a file can be gone on with at any row.
     pub const fn is_by_row(self) -> bool {
         matches!(self, Self::Csv | Self::JsonLines)

@@ -4,8 +4,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+#[cfg(not(feature = "xlsx"))]
+use crate::absent::Book;
+#[cfg(not(feature = "parquet"))]
+use crate::absent::ParquetFile;
+#[cfg(feature = "parquet")]
 use crate::parquet_file::ParquetFile;
 use crate::table::{Format, Row, Table};
+#[cfg(feature = "xlsx")]
 use crate::workbook::Book;
 use crate::{comma, lines};
 
@@ -18,13 +24,18 @@ pub enum TableError {
     Csv(#[source] csv::Error),
     #[error("JSON cannot be written")]
     Json(#[from] serde_json::Error),
+    #[cfg(feature = "parquet")]
     #[error("Parquet cannot be written")]
     Parquet(#[from] parquet::errors::ParquetError),
+    #[cfg(feature = "xlsx")]
     #[error("a workbook cannot be written")]
     Workbook(#[from] rust_xlsxwriter::XlsxError),
     /// More than a sheet has.
     #[error("a sheet has no more than {} rows", crate::MAX_SHEET_ROWS)]
     TooManyRows,
+    /// [`Format::is_built`] tells beforehand.
+    #[error("this program was built without this format")]
+    NotBuilt,
 }
 
 impl From<csv::Error> for TableError {

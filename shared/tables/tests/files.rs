@@ -1,5 +1,6 @@
 //! What is written is what is read, and the same rows are the same bytes.
 
+#![cfg(all(feature = "parquet", feature = "xlsx"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Cursor, Read};

@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::row::Line;
-use super::{csv_file, xlsx_file};
+use super::csv_file;
+#[cfg(feature = "xlsx")]
+use super::xlsx_file;
 
 /// What a file is made of.
 #[derive(Debug)]
@@ -35,14 +37,21 @@ pub enum FileError {
     Encoding,
     #[error("the file is a workbook of Excel 97 to 2003; save it as .xlsx")]
     OldWorkbook,
+    #[cfg(not(feature = "xlsx"))]
+    #[error("this program was built without workbooks; save it as \"CSV UTF-8\"")]
+    NotBuilt,
+    #[cfg(feature = "xlsx")]
     #[error("the workbook cannot be read")]
     Workbook(#[source] Box<calamine::XlsxError>),
+    #[cfg(feature = "xlsx")]
     #[error("the workbook has no sheet of that name; it has: {}", .0.join(", "))]
     NoSheet(Vec<String>),
+    #[cfg(feature = "xlsx")]
     #[error("the sheet has a cell beyond the last column that a workbook can have")]
     Columns,
 }
 
+#[cfg(feature = "xlsx")]
 impl From<calamine::XlsxError> for FileError {
     fn from(error: calamine::XlsxError) -> Self {
         Self::Workbook(Box::new(error))
@@ -51,6 +60,7 @@ impl From<calamine::XlsxError> for FileError {
 
 /// Hands each piece of the file at `path` to `take`, until one is refused. `sheet` names a sheet of a
 /// workbook; the first one if `None`.
+#[cfg_attr(not(feature = "xlsx"), expect(unused_variables, reason = "only a workbook has sheets"))]
 pub fn read<E: From<FileError>>(
     path: &Path,
     sheet: Option<&str>,
@@ -58,6 +68,9 @@ pub fn read<E: From<FileError>>(
 ) -> Result<(), E> {
     let file = File::open(path).map_err(FileError::from)?;
     match kind(path)? {
+        #[cfg(not(feature = "xlsx"))]
+        Kind::Workbook => Err(FileError::NotBuilt.into()),
+        #[cfg(feature = "xlsx")]
         Kind::Workbook => xlsx_file::read(file, sheet, take),
         Kind::Text => csv_file::read(file, take),
     }

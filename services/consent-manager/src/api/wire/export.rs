@@ -98,9 +98,22 @@ pub(in crate::api) fn consents(
 }
 
 fn sheet(wrong: &mut Violations, format: i32, language_code: &str) -> Option<Sheet> {
-    let format = required(wrong, "format", read_format(format));
+    let format = required(wrong, "format", read_format(format))
+        .and_then(|format| built(wrong, format, format.is_built()));
     let language = language(wrong, language_code);
     format.zip(language).map(|(format, language)| Sheet { format, language })
+}
+
+/// A format that this program was built without is as good as none.
+fn built(wrong: &mut Violations, format: Format, is_built: bool) -> Option<Format> {
+    if !is_built {
+        let text = Text::new(
+            "is not in this build of the service; CSV and JSON Lines always are.",
+            "ไม่มีในบริการรุ่นที่ติดตั้งนี้ แต่ CSV และ JSON Lines มีเสมอ",
+        );
+        wrong.push("format", "FORMAT_NOT_BUILT", text);
+    }
+    is_built.then_some(format)
 }
 
 /// Of what is written for people.
