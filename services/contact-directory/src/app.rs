@@ -102,7 +102,9 @@ impl App {
         let clock = parts.clock;
         let audit = AuditSink::new(parts.manager.clone());
         // Reveals are in no hurry, and one of them may be of a thousand contacts.
-        let config = RelayConfig { batch: 100, live: 2, catch_up: 1, ..RelayConfig::default() };
+        let gather = Duration::from_millis(100);
+        let config =
+            RelayConfig { batch: 100, live: 2, catch_up: 1, gather, ..RelayConfig::default() };
         let audit = Relay::of(OUTBOX, db.clone(), audit, SharedClock::clone(&clock), config);
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
         let catch_up = CatchUp::new(db_of, clock_of, parts.manager.clone());

@@ -28,6 +28,9 @@ pub struct RelayConfig {
     pub live: usize,
     /// Deliveries at once of what was left over.
     pub catch_up: usize,
+    /// After a turn that left nothing of a business to be sent, how long its next one waits for company: what is committed
+    /// meanwhile is sent together. Well below [`crate::GRACE`].
+    pub gather: Duration,
     /// How often the sweep looks while something is due.
     pub look: Duration,
     /// How often it looks while nothing is.
@@ -46,6 +49,7 @@ impl Default for RelayConfig {
             batch: 500,
             live: 4,
             catch_up: 3,
+            gather: Duration::ZERO,
             look: Duration::from_millis(250),
             idle_look: Duration::from_secs(1),
             lease: Duration::from_secs(3),

@@ -52,6 +52,15 @@ impl From<DbError> for Failure {
     }
 }
 
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// There may be more to do.
+    WithMore,
+    /// All that there was is sent.
+    WithNothing,
+}
+
 /// What a turn left to be done.
 #[derive(Default)]
 struct Rest {
@@ -81,12 +90,26 @@ impl<S: Sink> Engine<S> {
             let business = turn.business;
             // A turn that panics must take neither the worker nor the business's place with it.
             let result = AssertUnwindSafe(self.turn(lane, &turn)).catch_unwind().await;
-            if result.is_err() {
+            let ended = result.unwrap_or_else(|_| {
                 tracing::error!(%business, "a delivery panicked");
                 self.rests.failed(business);
-            }
-            self.rota(lane).finish(business);
+                Ended::WithMore
+            });
+            self.finish(lane, business, ended);
         }
+    }
+
+    /// Lets the business have its next turn: at once, or when there may be more to send in it.
+    fn finish(self: &Arc<Self>, lane: Lane, business: BusinessId, ended: Ended) {
+        let gather = self.config.gather;
+        if ended == Ended::WithMore || gather.is_zero() {
+            return self.rota(lane).finish(business);
+        }
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(gather).await;
+            engine.rota(lane).finish(business);
+        });
     }
 
     fn rota(&self, lane: Lane) -> &Rota {
@@ -96,13 +119,14 @@ impl<S: Sink> Engine<S> {
         }
     }
 
-    async fn turn(&self, lane: Lane, turn: &Turn) {
+    async fn turn(&self, lane: Lane, turn: &Turn) -> Ended {
         let business = turn.business;
         if self.rests.rests(business) {
             // The sweep comes back to it.
-            return;
+            return Ended::WithMore;
         }
         match (self.relay(lane, turn).await, lane) {
+            (Ok(rest), Lane::Live) if rest.streams.is_empty() => return Ended::WithNothing,
             (Ok(rest), Lane::Live) => self.live.offer(business, rest.streams),
             (Ok(rest), Lane::CatchUp) if rest.more => self.catch_up.call(business),
             (Ok(_), Lane::CatchUp) => {}
@@ -119,6 +143,7 @@ impl<S: Sink> Engine<S> {
                 }
             }
         }
+        Ended::WithMore
     }
 
     async fn relay(&self, lane: Lane, turn: &Turn) -> Result<Rest, Failure> {

@@ -10,7 +10,9 @@ use yinyom_testkit::TestDb;
 
 use crate::MIGRATIONS;
 use crate::receiver::Delivery;
-use crate::world::{World, ids, quick};
+use crate::world::{Running, World, ids, quick};
+
+const QUICK: Duration = Duration::from_millis(5);
 
 /// With a single worker, so that the order of turns is seen.
 async fn a_business_with_much_does_not_delay_another_ones_single_change(db: TestDb) {
@@ -138,6 +140,50 @@ async fn more_than_a_wake_up_holds_arrives_all_the_same(db: TestDb) {
     assert_eq!(world.waiting(business).await, (0, 0));
 }
 
+/// The first change goes at once, and nobody else waits; what comes soon after it goes together.
+async fn a_business_that_gathers_sends_what_comes_meanwhile_together(db: TestDb) {
+    let mut world = World::new(db).await;
+    let (busy, other) = (BusinessId::generate(), BusinessId::generate());
+    let [first, second, third, x] = ids::<Uuid>(4)[..] else { panic!("four") };
+    let wake = async |world: &World, relay: &Running, business, stream| {
+        world.commit(business, &[stream]).await;
+        relay.handle.wake(business, [stream]);
+    };
+    let hour = Duration::from_secs(3_600);
+    let relay = world.relay(RelayConfig { live: 1, gather: hour, ..quick() });
+    wake(&world, &relay, busy, first).await;
+    assert_eq!(world.arrive(1).await, [(busy, first, 1)]);
+    wake(&world, &relay, busy, second).await;
+    wake(&world, &relay, busy, third).await;
+    wake(&world, &relay, other, x).await;
+    assert_eq!(world.arrive(1).await, [(other, x, 1)]);
+    world.deliveries();
+    // Not for longer than any change is left alone.
+    world.let_pass(GRACE);
+    let delivery = world.delivery(|d| d.business == busy).await;
+    assert_eq!(delivery.events.len(), 2, "they go together");
+    relay.stop().await;
+
+    let relay = world.relay(RelayConfig { live: 1, gather: QUICK, ..quick() });
+    for seq in 2..5 {
+        wake(&world, &relay, busy, first).await;
+        world.delivery(|d| d.events == [(first, seq)]).await;
+    }
+    relay.stop().await;
+}
+
+/// Whoever has more than one turn can take does not wait between them.
+async fn a_business_that_has_more_than_a_turn_takes_goes_on_at_once(db: TestDb) {
+    let mut world = World::new(db).await;
+    let (business, streams) = (BusinessId::generate(), ids::<Uuid>(40));
+    world.bulk(business, &streams, 3).await;
+    let hour = Duration::from_secs(3_600);
+    let relay = world.relay(RelayConfig { batch: 10, live: 1, gather: hour, ..quick() });
+    relay.handle.wake(business, streams.iter().copied());
+    world.arrive(120).await;
+    relay.stop().await;
+}
+
 async fn one_replica_holds_a_lease_until_it_ends_or_is_given_back(db: TestDb) {
     const LASTS: Duration = Duration::from_secs(3);
     let world = World::new(db).await;
@@ -164,5 +210,7 @@ yinyom_testkit::both_databases!(MIGRATIONS =>
     what_is_committed_now_does_not_wait_for_the_backlog,
     the_backlog_does_not_wait_for_what_is_committed_now,
     more_than_a_wake_up_holds_arrives_all_the_same,
+    a_business_that_gathers_sends_what_comes_meanwhile_together,
+    a_business_that_has_more_than_a_turn_takes_goes_on_at_once,
     one_replica_holds_a_lease_until_it_ends_or_is_given_back,
 );
