@@ -27,6 +27,20 @@ static SHED: LazyLock<Counter<u64>> = LazyLock::new(|| {
         .build()
 });
 
+static RESTS: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("yinyom")
+        .u64_counter("yinyom.client.rests")
+        .with_description("Times that a replica of another service was left alone because calls to it failed.")
+        .build()
+});
+
+static RETRIES: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("yinyom")
+        .u64_counter("yinyom.client.retries")
+        .with_description("Calls to another service that did not get there: made once more, or not, for want of budget.")
+        .build()
+});
+
 /// `rpc` is a path of the access table, or a word of our own: never what a stranger wrote.
 pub(crate) fn answered(rpc: &'static str, code: Code, took: Duration) {
     let of = [
@@ -39,6 +53,17 @@ pub(crate) fn answered(rpc: &'static str, code: Code, took: Duration) {
 
 pub(crate) fn shed(reason: &'static str) {
     SHED.add(1, &[KeyValue::new("reason", reason)]);
+}
+
+/// A replica of another service is left alone for a while.
+pub(crate) fn rested() {
+    RESTS.add(1, &[]);
+}
+
+/// A call to another service may be made once more, or too many were already.
+pub(crate) fn retried(within_budget: bool) {
+    let outcome = if within_budget { "made" } else { "over_budget" };
+    RETRIES.add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 const fn name(code: Code) -> &'static str {

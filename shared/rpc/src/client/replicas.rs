@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::route::jittered;
+use crate::metrics;
 
 /// How often the name is asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -173,6 +174,8 @@ impl Replica {
         let full = REST.saturating_mul(1 << rest.failures.min(10)).min(LONGEST_REST);
         rest.failures = rest.failures.saturating_add(1);
         rest.until = Some(Instant::now() + jittered(full));
+        drop(rest);
+        metrics::rested();
     }
 
     fn is_up(&self, now: Instant) -> bool {

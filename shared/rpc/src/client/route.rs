@@ -18,7 +18,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 
 use super::replicas::Replicas;
 use super::{refuse, transport};
-use crate::EdgeFault;
+use crate::{EdgeFault, metrics};
 
 /// How often a call is made that does not get there.
 const TRIES: u32 = 3;
@@ -85,7 +85,11 @@ impl Many {
             let request = whole(&parts, &body);
             let (answer, address) = self.once(request, deadline, last).await?;
             let may_repeat = again < TRIES && is_unavailable(&answer) && in_time(deadline);
-            if !may_repeat || !self.budget.withdraw() {
+            let repeats = may_repeat && self.budget.withdraw();
+            if may_repeat {
+                metrics::retried(repeats);
+            }
+            if !repeats {
                 // Somebody's own word says more than that nobody could be reached after it.
                 return answer.or_else(|error| said.ok_or(error));
             }
