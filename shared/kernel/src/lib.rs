@@ -26,4 +26,4 @@ pub use names::{Name, NameError};
 pub use page::{MAX_PAGE_SIZE, PageSize};
 pub use scope::Scope;
 pub use text::{Language, Text, free_text, one_line};
-pub use turn::{holding, let_go};
+pub use turn::{holding, let_go, take_place};

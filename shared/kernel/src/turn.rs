@@ -14,8 +14,12 @@ pub async fn holding<P: Send + 'static, F: Future>(place: P, work: F) -> F::Outp
 
 /// From here on the running task waits, for as long as it likes: its place is free for those who work.
 pub fn let_go() {
-    let held = HELD.try_with(|held| held.borrow_mut().take()).ok().flatten();
-    drop(held);
+    drop(take_place());
+}
+
+/// Takes its place from the running task, to hold it for longer than its work takes: until what is returned is dropped.
+pub fn take_place() -> Option<Box<dyn Any + Send>> {
+    HELD.try_with(|held| held.borrow_mut().take()).ok().flatten()
 }
 
 #[cfg(test)]

@@ -16,10 +16,13 @@ use yinyom_kernel::Language;
 
 use crate::answers::Answer;
 use crate::edge::Record;
+use crate::made::Made;
 use crate::shape::{put, shape};
 use crate::{EdgeFault, status};
 
 pub(crate) struct AnswerBody {
+    /// What of `inner` is made already.
+    made: Made,
     inner: Body,
     language: Language,
     end: Option<End>,
@@ -36,8 +39,8 @@ struct End {
 }
 
 impl AnswerBody {
-    pub(crate) fn unary(inner: Body, language: Language, record: Record) -> Self {
-        Self { inner, language, end: None, record, answer: None, ended: false }
+    pub(crate) fn unary(inner: Body, made: Made, language: Language, record: Record) -> Self {
+        Self { made, inner, language, end: None, record, answer: None, ended: false }
     }
 
     pub(crate) fn stream(
@@ -51,7 +54,8 @@ impl AnswerBody {
             deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
             cut: Box::pin(cut.cancelled_owned()),
         };
-        Self { inner, language, end: Some(end), record, answer: None, ended: false }
+        let made = Made::default();
+        Self { made, inner, language, end: Some(end), record, answer: None, ended: false }
     }
 
     pub(crate) fn with(mut self, answer: Option<Answer>) -> Self {
@@ -63,6 +67,7 @@ impl AnswerBody {
         self.ended = true;
         self.answer = None;
         // What the handler's stream holds is let go now, not when the connection gets to it.
+        self.made = Made::default();
         self.inner = Body::empty();
         self.record.finish(code);
     }
@@ -106,8 +111,10 @@ impl http_body::Body for AnswerBody {
             let status = status(&fault, this.language);
             return Poll::Ready(Some(Ok(this.end_with(&status))));
         }
-        let polled =
-            std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx)));
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| match this.made.first() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut this.inner).poll_frame(cx),
+        }));
         let Ok(polled) = polled else {
             let status = status(&EdgeFault::Panicked, this.language);
             return Poll::Ready(Some(Ok(this.end_with(&status))));

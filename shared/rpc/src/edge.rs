@@ -31,6 +31,7 @@ use crate::call::Facts;
 use crate::current::{CURRENT, Current};
 use crate::incoming::Peer;
 use crate::lines::{Arrived, Line, Stranger};
+use crate::made::Made;
 use crate::methods::Door;
 use crate::shape::shape;
 use crate::{Call, CallLimits, EdgeFault, REQUEST_ID, metrics, request_id, status};
@@ -100,14 +101,14 @@ impl Edge {
             () = until(arrival.deadline) => Err(arrival.status(EdgeFault::DeadlineExceeded)),
             () = self.shared.cut.cancelled() => Err(arrival.status(EdgeFault::ShuttingDown)),
         };
-        let response = match outcome {
-            Ok((response, holds)) => {
+        let (response, made) = match outcome {
+            Ok((response, made, holds)) => {
                 record.holds = Some(holds);
-                response
+                (response, made)
             }
-            Err(status) => status.into_http(),
+            Err(status) => (status.into_http(), Made::default()),
         };
-        self.dress(response, &arrival, record, arrived.as_ref())
+        self.dress(response, made, &arrival, record, arrived.as_ref())
     }
 
     /// Lets the call through to its handler, or says why not. What it holds goes with the answer.
@@ -116,7 +117,7 @@ impl Edge {
         mut request: Request<Body>,
         arrival: &Arrival,
         arrived: Option<&Arrived>,
-    ) -> Result<(Response<Body>, Holds), Status> {
+    ) -> Result<(Response<Body>, Made, Holds), Status> {
         let fault = |fault| arrival.status(fault);
         let admission = &self.shared.admission;
         let line = arrived.map(|arrived| &arrived.line);
@@ -146,10 +147,17 @@ impl Edge {
             Holds::Call { _place: place }
         };
         let mut routes = self.routes.clone();
-        match holding(turn, routes.call(request)).await {
-            Ok(response) => Ok((response, holds)),
-            Err(never) => match never {},
-        }
+        let work = async {
+            let mut response = match routes.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            let unary = arrival.takes_turns();
+            let made = if unary { Made::of(response.body_mut()).await } else { Made::default() };
+            (response, made)
+        };
+        let (response, made) = holding(turn, work).await;
+        Ok((response, made, holds))
     }
 
     fn authenticate(
@@ -195,6 +203,7 @@ impl Edge {
     fn dress(
         &self,
         mut response: Response<Body>,
+        made: Made,
         arrival: &Arrival,
         mut record: Record,
         arrived: Option<&Arrived>,
@@ -215,7 +224,7 @@ impl Edge {
         response.map(|body| {
             let body = match arrival.gate {
                 Gate::Door(Door { streaming: false, .. }) | Gate::Unknown => {
-                    AnswerBody::unary(body, language, record)
+                    AnswerBody::unary(body, made, language, record)
                 }
                 Gate::Door(_) => {
                     let cut = self.shared.cut.clone();

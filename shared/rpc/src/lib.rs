@@ -30,6 +30,7 @@ mod edge_fault;
 mod health;
 mod incoming;
 mod lines;
+mod made;
 mod methods;
 mod metrics;
 mod rates;
