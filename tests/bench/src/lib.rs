@@ -5,7 +5,7 @@
 //! was at work meanwhile, [`report`] prints and keeps the result. [`goals`] are the goals themselves; [`services`] are the
 //! three services as processes, [`town`] is a business in them. [`wire`] and [`load`] ask, [`pgbench`] and [`echo`] are
 //! limits. [`growth`] compares a small with a large database, [`instructions`] counts what a request costs whatever else
-//! the machine does, of [`counted`].
+//! the machine does, of [`counted`]; [`overload`] asks for more than there is.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,6 +28,7 @@ pub mod instructions;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod overload;
 pub mod pgbench;
 pub mod report;
 pub mod services;
