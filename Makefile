@@ -26,6 +26,7 @@ test: rust ## Every test, on both databases and with a foreign client.
 
 .PHONY: test-rust
 test-rust: rust ## The tests in Rust.
+	cargo test --locked -p yinyom-tables --no-default-features --test built
 	if cargo nextest --version >/dev/null 2>&1; then \
 	  $(WITH_POSTGRES) cargo nextest run --locked --workspace; \
 	else \
@@ -56,6 +57,8 @@ lint: lint-rust lint-deps lint-proto ## Format, clippy, dependencies, the API an
 lint-rust: rust
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	# The small build: without Parquet and workbooks.
+	cargo clippy --locked --workspace --no-default-features -- -D warnings
 
 .PHONY: lint-deps
 lint-deps: rust
@@ -147,9 +150,10 @@ rolling-restarts: rust ## Replicas restarted under load, and nobody notices: mak
 # The services on one core, the database and their clients on the other.
 .PHONY: overload
 overload: rust ## Ten times as many calls as can be answered: make overload SECONDS=60.
-	cargo build --locked --release -p all-in-one -p yinyom-tests --bin yinyom --bin overload
-	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom taskset -c 1 $(WITH_POSTGRES) \
-	  $(or $(CARGO_TARGET_DIR),target)/release/overload $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
+	cargo build --locked --release -p all-in-one -p yinyom-bench --bin yinyom --bin yinyom-bench
+	taskset -c 1 $(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench overload \
+	  --program $(or $(CARGO_TARGET_DIR),target)/release/yinyom \
+	  $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
 .PHONY: footprint
 footprint: rust ## What a replica takes: memory, and time to start.

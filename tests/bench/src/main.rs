@@ -15,14 +15,11 @@ use yinyom_bench::machine::{Machine, PROFILE, Watch};
 use yinyom_bench::measure::Plan;
 use yinyom_bench::report::{Report, row};
 use yinyom_bench::stage::Stage;
-use yinyom_bench::{counted, echo, goals, growth};
+use yinyom_bench::{counted, echo, goals, growth, overload};
 use yinyom_kernel::{Clock, SystemClock};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Calls of the shorter run, where instructions are counted.
-const CALLS: usize = 200;
 
 /// Measures the services beside what the database and the wire allow.
 #[derive(clap::Parser)]
@@ -31,6 +28,8 @@ enum Cli {
     Run(Run),
     /// Compares what it costs to ask what is large with what it costs to ask what is small.
     Growth(Growth),
+    /// Sends ten times as many calls as can be answered.
+    Overload(Overload),
     /// Counts the instructions of a call and compares them with the committed ones.
     Instructions(Instructions),
     /// Serves an echo on this address, for ever.
@@ -96,6 +95,16 @@ struct Growth {
 }
 
 #[derive(clap::Args)]
+struct Overload {
+    /// The services' program.
+    #[arg(long)]
+    program: PathBuf,
+    /// How long.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+#[derive(clap::Args)]
 struct Instructions {
     /// The services' program.
     #[arg(long)]
@@ -104,7 +113,7 @@ struct Instructions {
     #[arg(long, default_value = "tests/bench/instructions.json")]
     baseline: PathBuf,
     /// Calls of the shorter run.
-    #[arg(long, default_value_t = CALLS)]
+    #[arg(long, default_value_t = instructions::enough())]
     calls: usize,
     /// Make what is counted the baseline.
     #[arg(long)]
@@ -131,6 +140,7 @@ impl Cli {
         match self {
             Self::Run(of) => of.run().await,
             Self::Growth(of) => of.run().await,
+            Self::Overload(of) => of.run().await,
             Self::Instructions(of) => of.run().await,
             Self::Directory(config) => counted::directory(*config).await,
             Self::Echo { listen, .. } => {
@@ -139,6 +149,14 @@ impl Cli {
                 ExitCode::SUCCESS
             }
         }
+    }
+}
+
+impl Overload {
+    async fn run(self) -> ExitCode {
+        let program = std::path::absolute(&self.program).expect("a path");
+        let sound = overload::measure(program, Duration::from_secs(self.seconds)).await;
+        if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -190,7 +208,7 @@ impl Run {
         for id in asked {
             let came_out = match id.as_str() {
                 "12" => growth_of_all(&plan.watch).await,
-                "13" => vec![instructions::beside_echo(&program, CALLS).await],
+                "13" => vec![instructions::beside_echo(&program, instructions::enough()).await],
                 _ => goals::run(&id, &mut stage, &plan).await,
             };
             for outcome in came_out {
