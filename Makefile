@@ -181,7 +181,8 @@ bench: rust ## How fast it is beside its limits, in turns: make bench GOALS=1,3 
 	  --seconds $(or $(SECONDS),$(if $(SHORT),1,5)) --pairs $(or $(PAIRS),5) $(if $(SHORT),--again 0)
 
 # The same on a noisy machine as on a quiet one. BLESS=1 makes what is counted the committed baseline; KEEP=DIR leaves
-# there what callgrind wrote, for callgrind_annotate. PROFILE=dev takes what the tests are built of, whose counts are its own.
+# there what callgrind wrote, for callgrind_annotate. PROFILE=dev takes what the tests are built of, and counts the services' own
+# part of a call, in less than a minute: CI does that.
 .PHONY: bench-instructions
 bench-instructions: programs := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(if $(filter dev,$(PROFILE)),debug,release)
 bench-instructions: rust ## What a call costs, in instructions; 3 % more than committed fails: make bench-instructions BLESS=1.

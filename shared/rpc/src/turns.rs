@@ -7,7 +7,7 @@
 //! (`yinyom_kernel::let_go`). A quarter of the turns is never one business's: whoever floods us stands in a line of his own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,16 +18,16 @@ use crate::{EdgeFault, ServerConfig};
 /// How long one waits in a burst.
 const BURST: Duration = Duration::from_millis(250);
 
-/// How long in a line that has not been empty for [`BURST`].
+/// How long in a line that has not been empty for [`BURST`]. As many stand in it as are served in that time, if they take as
+/// long as those before them did: whoever comes after them would wait in vain.
 const MOMENT: Duration = Duration::from_millis(25);
 
-/// And how many, for each turn that there is: whoever comes after them would wait in vain. As many as a gateway has under way
-/// on a connection: of calls that take a tenth of a millisecond all of them are served in time.
-const IN_LINE: usize = 32;
+/// So many calls count for how long one takes.
+const REMEMBERED: u64 = 16;
 
 /// The turns of a server.
 pub(crate) struct Turns {
-    all: Line,
+    all: Arc<Line>,
     /// For urgent calls alone, who wait for as long as they are waited for.
     urgent: Arc<Semaphore>,
     most_of_a_business: usize,
@@ -35,18 +35,32 @@ pub(crate) struct Turns {
 
 /// Turns that are handed out one after the other, to whoever came first.
 pub(crate) struct Line {
+    turns: u64,
     free: Arc<Semaphore>,
     began: Instant,
     /// When somebody last found one free, in microseconds from then.
     free_at: AtomicU64,
-    waiting: AtomicUsize,
-    most_waiting: usize,
+    waiting: AtomicU64,
+    /// How long a turn takes, in microseconds.
+    taken_for: AtomicU64,
 }
 
 /// A turn that somebody has.
 pub(crate) struct Turn {
-    _turn: OwnedSemaphorePermit,
-    _of_business: Option<OwnedSemaphorePermit>,
+    _turn: One,
+    _of_business: Option<Held>,
+}
+
+enum One {
+    OfAll { _held: Held },
+    Urgent { _permit: OwnedSemaphorePermit },
+}
+
+/// A turn of a line; tells it how long it took.
+struct Held {
+    line: Arc<Line>,
+    since: Instant,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// There is none for who comes now.
@@ -56,7 +70,7 @@ impl Turns {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         let number = config.max_busy_calls.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            all: Line::of(number),
+            all: Arc::new(Line::of(number)),
             urgent: Arc::new(Semaphore::new(number.div_ceil(4))),
             most_of_a_business: number - number / 4,
         }
@@ -81,10 +95,10 @@ impl Turns {
         let all = &self.all;
         if urgent {
             let turn = match Arc::clone(&all.free).try_acquire_owned() {
-                Ok(free) => Ok(free),
+                Ok(free) => Ok(One::OfAll { _held: all.hold(free) }),
                 Err(_) => tokio::select! {
-                    turn = Arc::clone(&self.urgent).acquire_owned() => turn,
-                    turn = Arc::clone(&all.free).acquire_owned() => turn,
+                    turn = Arc::clone(&self.urgent).acquire_owned() => turn.map(|permit| One::Urgent { _permit: permit }),
+                    turn = Arc::clone(&all.free).acquire_owned() => turn.map(|free| One::OfAll { _held: all.hold(free) }),
                 },
             };
             let turn = turn.map_err(|_| EdgeFault::Overloaded)?;
@@ -97,29 +111,38 @@ impl Turns {
             }
         };
         let turn = all.take().await.map_err(|TooMany| EdgeFault::Overloaded)?;
-        Ok(Turn { _turn: turn, _of_business: of_business })
+        Ok(Turn { _turn: One::OfAll { _held: turn }, _of_business: of_business })
     }
 }
 
 impl Line {
     fn of(turns: usize) -> Self {
         Self {
+            turns: u64::try_from(turns).unwrap_or(u64::MAX),
             free: Arc::new(Semaphore::new(turns)),
             began: Instant::now(),
             free_at: AtomicU64::new(0),
-            waiting: AtomicUsize::new(0),
-            most_waiting: turns.saturating_mul(IN_LINE),
+            waiting: AtomicU64::new(0),
+            taken_for: AtomicU64::new(0),
         }
     }
 
     fn in_vain(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= self.most_waiting && self.patience() == MOMENT
+        let one = self.taken_for.load(Ordering::Relaxed);
+        // By then, if all turns are at it.
+        let served = micros(MOMENT).saturating_mul(self.turns);
+        self.waiting.load(Ordering::Relaxed).saturating_mul(one) > served
+            && self.patience() == MOMENT
     }
 
-    async fn take(&self) -> Result<OwnedSemaphorePermit, TooMany> {
+    fn hold(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Held {
+        Held { line: Arc::clone(self), since: Instant::now(), _permit: permit }
+    }
+
+    async fn take(self: &Arc<Self>) -> Result<Held, TooMany> {
         if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
-            self.free_at.store(self.now(), Ordering::Relaxed);
-            return Ok(free);
+            self.free_at.store(micros(self.began.elapsed()), Ordering::Relaxed);
+            return Ok(self.hold(free));
         }
         if self.in_vain() {
             return Err(TooMany);
@@ -127,7 +150,7 @@ impl Line {
         let patience = self.patience();
         let _in_line = InLine::stand(&self.waiting);
         let turn = timeout(patience, Arc::clone(&self.free).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or(TooMany)
+        turn.ok().and_then(Result::ok).map(|free| self.hold(free)).ok_or(TooMany)
     }
 
     fn patience(&self) -> Duration {
@@ -135,16 +158,30 @@ impl Line {
         if self.began.elapsed().saturating_sub(free_at) > BURST { MOMENT } else { BURST }
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    /// That two at once forget one of them does no harm.
+    fn took(&self, turn: Duration) {
+        let before = self.taken_for.load(Ordering::Relaxed);
+        let sum = before.saturating_mul(REMEMBERED - 1).saturating_add(micros(turn));
+        let mean = if before == 0 { micros(turn) } else { sum / REMEMBERED };
+        self.taken_for.store(mean, Ordering::Relaxed);
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.line.took(self.since.elapsed());
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Somebody who waits, until it is dropped.
-struct InLine<'a>(&'a AtomicUsize);
+struct InLine<'a>(&'a AtomicU64);
 
 impl<'a> InLine<'a> {
-    fn stand(line: &'a AtomicUsize) -> Self {
+    fn stand(line: &'a AtomicU64) -> Self {
         line.fetch_add(1, Ordering::Relaxed);
         Self(line)
     }
@@ -197,25 +234,49 @@ mod tests {
         let _others = turns.take(false, Some(turns.share())).await.unwrap();
     }
 
+    /// Ends a turn that took so long.
+    async fn end(turn: Turn, after: Duration) {
+        tokio::time::advance(after).await;
+        drop(turn);
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn behind_a_long_line_nobody_waits_at_all() {
-        let turns = Arc::new(turns(1));
-        let _held = turns.take(false, None).await.unwrap();
-        tokio::time::advance(BURST * 2).await;
-        let line: Vec<_> = (0..IN_LINE)
-            .map(|_| {
-                let turns = Arc::clone(&turns);
-                tokio::spawn(async move { turns.take(false, None).await.map(drop) })
-            })
-            .collect();
-        tokio::task::yield_now().await;
-        let came = Instant::now();
-        assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
-        assert_eq!(came.elapsed(), Duration::ZERO);
-        for waiting in line {
-            assert_eq!(waiting.await.unwrap(), Err(EdgeFault::Overloaded));
+    async fn as_many_stand_in_line_as_are_served_in_a_moment() {
+        for (one_takes, stand) in [(MOMENT / 5, 6), (MOMENT / 250, 251), (MOMENT * 2, 1)] {
+            let turns = Arc::new(turns(1));
+            end(turns.take(false, None).await.unwrap(), one_takes).await;
+            let _held = turns.take(false, None).await.unwrap();
+            tokio::time::advance(BURST * 2).await;
+            let line: Vec<_> = (0..stand)
+                .map(|_| {
+                    let turns = Arc::clone(&turns);
+                    tokio::spawn(async move { turns.take(false, None).await.map(drop) })
+                })
+                .collect();
+            tokio::task::yield_now().await;
+            assert_eq!(turns.all.waiting.load(Ordering::Relaxed), stand, "nobody is refused yet");
+            let came = Instant::now();
+            assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
+            assert_eq!(came.elapsed(), Duration::ZERO, "nobody waits in vain");
+            for waiting in line {
+                assert_eq!(waiting.await.unwrap(), Err(EdgeFault::Overloaded));
+            }
+            assert_eq!(turns.all.waiting.load(Ordering::Relaxed), 0, "nobody is left in it");
         }
-        assert_eq!(turns.all.waiting.load(Ordering::Relaxed), 0, "nobody is left in it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_long_a_turn_takes_is_learnt_anew() {
+        let turns = turns(1);
+        let learn = async |times: u64, each: Duration| {
+            for _ in 0..times {
+                end(turns.take(false, None).await.unwrap(), each).await;
+            }
+            turns.all.taken_for.load(Ordering::Relaxed)
+        };
+        assert_eq!(learn(1, Duration::from_millis(50)).await, 50_000);
+        assert!(learn(REMEMBERED * 8, Duration::from_millis(1)).await < 1_100);
+        assert!(learn(1, Duration::from_millis(50)).await < 5_000, "one is an accident");
     }
 
     #[tokio::test(start_paused = true)]
@@ -223,6 +284,7 @@ mod tests {
         let turns = turns(4);
         let share = turns.share();
         let take = || turns.take(false, Some(Arc::clone(&share)));
+        end(take().await.unwrap(), MOMENT / 5).await;
         let _held = (take().await.unwrap(), take().await.unwrap(), take().await.unwrap());
         let waited = async || {
             let came = Instant::now();
@@ -232,7 +294,8 @@ mod tests {
         assert_eq!(waited().await, (refused, BURST.as_millis()));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(waited().await, (refused, MOMENT.as_millis()));
-        let waiting = futures::future::join_all((0..=3 * IN_LINE).map(|_| waited())).await;
+        // Each of the three turns serves five in a moment.
+        let waiting = futures::future::join_all((0..17).map(|_| waited())).await;
         let at_once = waiting.iter().filter(|(_, after)| *after == 0).count();
         assert_eq!(at_once, 1, "{waiting:?}");
         turns.take(false, Some(turns.share())).await.unwrap();
