@@ -17,10 +17,11 @@ pub const SQLITE_TABLES: [&str; 2] = [
 ];
 
 /// The tables, for a producer's migrations on PostgreSQL. `task_leases` are needed, too.
-pub const POSTGRES_TABLES: [&str; 3] = [
+pub const POSTGRES_TABLES: [&str; 4] = [
     include_str!("../migrations/postgres/1_audit_outbox.sql"),
     include_str!("../migrations/postgres/2_audit_payloads.sql"),
     include_str!("../migrations/postgres/3_audit_forget.sql"),
+    include_str!("../migrations/postgres/4_audit_due_soon.sql"),
 ];
 
 /// The stream of a business. A producer has one for each: the order in which things happened is told by it.

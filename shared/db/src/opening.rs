@@ -126,6 +126,8 @@ impl Db {
             ("lock_timeout", config.lock_timeout.as_millis().to_string()),
             // Its planning costs more than our short statements do.
             ("jit", "off".to_owned()),
+            // A plan that was made while a table was empty is kept until the table has been analysed, and would read all of it.
+            ("enable_seqscan", "off".to_owned()),
             // Nor is a statement planned anew for each value; [`crate::Query::plan_for_values`] says where it must be.
             ("plan_cache_mode", plans.to_owned()),
         ]);

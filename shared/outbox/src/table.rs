@@ -16,10 +16,11 @@ pub const SQLITE_TABLES: [&str; 2] = [
 ];
 
 /// The tables, for a service's migrations on PostgreSQL.
-pub const POSTGRES_TABLES: [&str; 3] = [
+pub const POSTGRES_TABLES: [&str; 4] = [
     include_str!("../migrations/postgres/1_outbox.sql"),
     include_str!("../migrations/postgres/2_payloads.sql"),
     include_str!("../migrations/postgres/3_forget.sql"),
+    include_str!("../migrations/postgres/4_due_soon.sql"),
 ];
 
 /// How long the replica that committed an event has it to itself, before the sweep takes it.

@@ -12,7 +12,8 @@ use yinyom_kernel::from_micros;
 use crate::verdict::{Stall, Verdict};
 use crate::{Event, Outbox};
 
-/// `next_attempt_at` of a quarantined stream, and `due_at` of its events.
+/// `next_attempt_at` of a quarantined stream, and `due_at` of its events. Statements that ask what is due say that it is less:
+/// PostgreSQL then knows that the index will do.
 pub(crate) const NEVER: i64 = i64::MAX;
 
 /// The first events of a stream, as many as `events`, are wanted.
@@ -66,7 +67,8 @@ pub(crate) async fn businesses(
          )
          SELECT hop.id FROM hop
          WHERE hop.id IS NOT NULL
-           AND EXISTS (SELECT 1 FROM outbox o WHERE o.business_id = hop.id AND o.due_at <= $2)
+           AND EXISTS (SELECT 1 FROM outbox o WHERE o.business_id = hop.id AND o.due_at <= $2
+                       AND o.due_at < 9223372036854775807)
          LIMIT $3",
     ))
     .bind(after)
@@ -87,6 +89,7 @@ pub(crate) async fn due(
         .scoped(of.sql(
             "SELECT stream_id, COUNT(*) FROM (
                  SELECT stream_id FROM outbox WHERE business_id = $1 AND due_at <= $2
+                     AND due_at < 9223372036854775807
                  ORDER BY due_at LIMIT $3
              ) AS oldest GROUP BY stream_id",
         ))

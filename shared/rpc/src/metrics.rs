@@ -30,7 +30,9 @@ static SHED: LazyLock<Counter<u64>> = LazyLock::new(|| {
 static RESTS: LazyLock<Counter<u64>> = LazyLock::new(|| {
     global::meter("yinyom")
         .u64_counter("yinyom.client.rests")
-        .with_description("Times that a replica of another service was left alone because calls to it failed.")
+        .with_description(
+            "Times that a replica of another service was left alone because calls to it failed.",
+        )
         .build()
 });
 

@@ -215,7 +215,8 @@ impl Counter {
     fn wrapper(&self) -> Wrapper {
         let out = format!("--callgrind-out-file={}", self.0.path().join("counts").display());
         // Counting begins when it is told to: a start is slow enough without.
-        let mut arguments = ["--tool=callgrind", "--instr-atstart=no", "-q", &out].map(str::to_owned).to_vec();
+        let mut arguments =
+            ["--tool=callgrind", "--instr-atstart=no", "-q", &out].map(str::to_owned).to_vec();
         if counted() == Counted::Within {
             arguments.push(format!("--toggle-collect={WITHIN}"));
         }

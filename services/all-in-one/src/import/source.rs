@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::row::Line;
 use super::csv_file;
+use super::row::Line;
 #[cfg(feature = "xlsx")]
 use super::xlsx_file;
 
