@@ -253,8 +253,10 @@ mod tests {
                     tokio::spawn(async move { turns.take(false, None).await.map(drop) })
                 })
                 .collect();
-            tokio::task::yield_now().await;
-            assert_eq!(turns.all.waiting.load(Ordering::Relaxed), stand, "nobody is refused yet");
+            while turns.all.waiting.load(Ordering::Relaxed) < stand {
+                tokio::task::yield_now().await;
+                assert!(line.iter().all(|waiting| !waiting.is_finished()), "nobody is refused yet");
+            }
             let came = Instant::now();
             assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
             assert_eq!(came.elapsed(), Duration::ZERO, "nobody waits in vain");
