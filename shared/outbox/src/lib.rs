@@ -2,7 +2,8 @@
 //!
 //! An event is inserted into the outbox by the unit of work that makes the change ([`enqueue`]), and
 //! deleted when its receiver, a [`Sink`], is known to have it. In between it is on disk. In normal
-//! times it costs one `INSERT` and one `DELETE`, and is sent as soon as it is committed.
+//! times it costs one `INSERT` and one `DELETE`, and is sent as soon as it is
+//! committed, or with what comes a moment later where there is no hurry ([`RelayConfig::gather`]).
 //!
 //! # Why nobody claims anything
 //! Each replica relays at once what it committed itself: the commit wakes its [`Relay`], which reads

@@ -57,7 +57,7 @@ impl From<DbError> for Failure {
 enum Ended {
     /// There may be more to do.
     WithMore,
-    /// All that there was is sent.
+    /// Nothing is left that could be sent now.
     WithNothing,
 }
 
