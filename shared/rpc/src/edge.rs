@@ -153,7 +153,11 @@ impl Edge {
                 Err(never) => match never {},
             };
             let unary = arrival.takes_turns();
-            let made = if unary { Made::of(response.body_mut()).await } else { Made::default() };
+            let made = if unary {
+                Made::of(response.body_mut(), &admission.turns).await
+            } else {
+                Made::default()
+            };
             (response, made)
         };
         let (response, made) = holding(turn, work).await;

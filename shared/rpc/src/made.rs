@@ -1,6 +1,7 @@
 //! An answer is made within the turn of its call, and one that a client cannot be sent at once keeps that turn until he has
 //! taken it. Otherwise answers would pile up that have been worked for and that nobody has had yet, and the last of them
-//! would be late although its turn came early. Whoever takes his time keeps others waiting for a moment, no longer.
+//! would be late although its turn came early. Whoever takes his time keeps others waiting for a moment, no longer, and never
+//! has more than half of the turns so.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use yinyom_kernel::take_place;
+
+use crate::turns::Turns;
 
 /// As much as HTTP/2 sends a client who has not said that it may be more.
 const AT_ONCE: usize = 65_535;
@@ -29,14 +32,14 @@ pub(crate) struct Made {
 impl Made {
     /// The first part of `body`, which of an answer that is no stream is all of it but its trailers. A large one takes the
     /// turn of the running task with it.
-    pub(crate) async fn of(body: &mut Body) -> Self {
+    pub(crate) async fn of(body: &mut Body, turns: &Turns) -> Self {
         if body.is_end_stream() {
             return Self::default();
         }
         let first = body.frame().await;
         let data = first.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
         let large = data.is_some_and(|data| data.len() > AT_ONCE);
-        Self { first, _turn: large.then(keep_turn).flatten() }
+        Self { first, _turn: large.then(|| keep_turn(turns)).flatten() }
     }
 
     /// Once.
@@ -46,12 +49,13 @@ impl Made {
 }
 
 /// The turn ends with what is returned.
-fn keep_turn() -> Option<oneshot::Sender<()>> {
+fn keep_turn(turns: &Turns) -> Option<oneshot::Sender<()>> {
+    let leave = turns.keep()?;
     let turn = take_place()?;
     let (kept, gone) = oneshot::channel();
     tokio::spawn(async move {
         let _ = timeout(MOMENT, gone).await;
-        drop(turn);
+        drop((turn, leave));
     });
     Some(kept)
 }
@@ -64,13 +68,30 @@ mod tests {
     use yinyom_kernel::holding;
 
     use super::*;
+    use crate::ServerConfig;
 
     /// Within a turn; how many hold it afterwards besides us.
-    async fn made(bytes: usize, turn: &Arc<()>) -> (Made, usize) {
+    async fn made_of(turns: &Turns, bytes: usize, turn: &Arc<()>) -> (Made, usize) {
         let body = Full::new(Bytes::from(vec![0; bytes]));
         let mut body = Body::new(body);
-        let made = holding(Arc::clone(turn), async { Made::of(&mut body).await }).await;
+        let made = holding(Arc::clone(turn), async { Made::of(&mut body, turns).await }).await;
         (made, Arc::strong_count(turn) - 1)
+    }
+
+    async fn made(bytes: usize, turn: &Arc<()>) -> (Made, usize) {
+        made_of(&Turns::new(&ServerConfig::default()), bytes, turn).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_who_take_their_time_never_have_all_turns() {
+        let turns = Turns::new(&ServerConfig { max_busy_calls: 4, ..<_>::default() });
+        let turn = Arc::new(());
+        let mut answers = Vec::new();
+        for held in [1, 2, 2, 2] {
+            let (made, now) = made_of(&turns, AT_ONCE + 1, &turn).await;
+            assert_eq!(now, held);
+            answers.push(made);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ static RESTS: LazyLock<Counter<u64>> = LazyLock::new(|| {
 static RETRIES: LazyLock<Counter<u64>> = LazyLock::new(|| {
     global::meter("yinyom")
         .u64_counter("yinyom.client.retries")
-        .with_description("Calls to another service that did not get there: made once more, or not, for want of budget.")
+        .with_description("Calls to another service that were not taken: made once more, or not, for want of budget.")
         .build()
 });
 

@@ -3,7 +3,7 @@
 //! it is served a little later. A line that does not end is more than the server can do: then nobody waits longer than a
 //! moment, and most are told at once to come again, which costs next to nothing.
 //!
-//! Streams take no turns: most of their time they wait for their clients. Who only waits for others lets go of its turn
+//! A turn ends when its answer is made; that of a large one when it has gone out (`made`). Streams take no turns: most of their time they wait for their clients. Who only waits for others lets go of its turn
 //! (`yinyom_kernel::let_go`). A quarter of the turns is never one business's: whoever floods us stands in a line of his own.
 
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) struct Turns {
     all: Arc<Line>,
     /// For urgent calls alone, who wait for as long as they are waited for.
     urgent: Arc<Semaphore>,
+    /// For those that are kept while an answer goes out.
+    kept: Arc<Semaphore>,
     most_of_a_business: usize,
 }
 
@@ -72,6 +74,7 @@ impl Turns {
         Self {
             all: Arc::new(Line::of(number)),
             urgent: Arc::new(Semaphore::new(number.div_ceil(4))),
+            kept: Arc::new(Semaphore::new(number.div_ceil(2))),
             most_of_a_business: number - number / 4,
         }
     }
@@ -79,6 +82,12 @@ impl Turns {
     /// Whether it is in vain to come now. Known before anything else is, and so told at once.
     pub(crate) fn in_vain(&self) -> bool {
         self.all.in_vain()
+    }
+
+    /// Leave to keep a turn whose work is done, until it is dropped. Half of them may be kept at a time: clients who take their
+    /// time never have all.
+    pub(crate) fn keep(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.kept).try_acquire_owned().ok()
     }
 
     /// What one business may have of them.
@@ -97,8 +106,10 @@ impl Turns {
             let turn = match Arc::clone(&all.free).try_acquire_owned() {
                 Ok(free) => Ok(One::OfAll { _held: all.hold(free) }),
                 Err(_) => tokio::select! {
-                    turn = Arc::clone(&self.urgent).acquire_owned() => turn.map(|permit| One::Urgent { _permit: permit }),
-                    turn = Arc::clone(&all.free).acquire_owned() => turn.map(|free| One::OfAll { _held: all.hold(free) }),
+                    turn = Arc::clone(&self.urgent).acquire_owned() =>
+                        turn.map(|permit| One::Urgent { _permit: permit }),
+                    turn = Arc::clone(&all.free).acquire_owned() =>
+                        turn.map(|free| One::OfAll { _held: all.hold(free) }),
                 },
             };
             let turn = turn.map_err(|_| EdgeFault::Overloaded)?;
@@ -106,12 +117,15 @@ impl Turns {
         }
         let of_business = match share {
             None => None,
-            Some(share) => {
-                Some(share.take().await.map_err(|TooMany| EdgeFault::BusinessOverloaded)?)
-            }
+            Some(share) => match share.take().await {
+                Ok(free) => Some((share, free)),
+                Err(TooMany) => return Err(EdgeFault::BusinessOverloaded),
+            },
         };
-        let turn = all.take().await.map_err(|TooMany| EdgeFault::Overloaded)?;
-        Ok(Turn { _turn: One::OfAll { _held: turn }, _of_business: of_business })
+        let free = all.take().await.map_err(|TooMany| EdgeFault::Overloaded)?;
+        // Whoever is refused on the way has had no turn: how long it waited is not how long one takes.
+        let of_business = of_business.map(|(share, free)| share.hold(free));
+        Ok(Turn { _turn: One::OfAll { _held: all.hold(free) }, _of_business: of_business })
     }
 }
 
@@ -139,10 +153,10 @@ impl Line {
         Held { line: Arc::clone(self), since: Instant::now(), _permit: permit }
     }
 
-    async fn take(self: &Arc<Self>) -> Result<Held, TooMany> {
+    async fn take(&self) -> Result<OwnedSemaphorePermit, TooMany> {
         if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
             self.free_at.store(micros(self.began.elapsed()), Ordering::Relaxed);
-            return Ok(self.hold(free));
+            return Ok(free);
         }
         if self.in_vain() {
             return Err(TooMany);
@@ -150,7 +164,7 @@ impl Line {
         let patience = self.patience();
         let _in_line = InLine::stand(&self.waiting);
         let turn = timeout(patience, Arc::clone(&self.free).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).map(|free| self.hold(free)).ok_or(TooMany)
+        turn.ok().and_then(Result::ok).ok_or(TooMany)
     }
 
     fn patience(&self) -> Duration {
@@ -265,6 +279,28 @@ mod tests {
             }
             assert_eq!(turns.all.waiting.load(Ordering::Relaxed), 0, "nobody is left in it");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_refused_says_nothing_of_how_long_a_turn_takes() {
+        let turns = turns(4);
+        let share = turns.share();
+        let take = || turns.take(false, Some(Arc::clone(&share)));
+        end(take().await.unwrap(), Duration::from_millis(10)).await;
+        let others: Vec<_> =
+            futures::future::join_all((0..4).map(|_| turns.take(false, None))).await;
+        assert_eq!(take().await.err(), Some(EdgeFault::Overloaded));
+        assert_eq!(share.taken_for.load(Ordering::Relaxed), 10_000);
+        drop(others);
+    }
+
+    #[test]
+    fn half_of_the_turns_are_kept_at_most() {
+        let turns = turns(4);
+        let kept = (turns.keep().unwrap(), turns.keep().unwrap());
+        assert!(turns.keep().is_none());
+        drop(kept);
+        assert!(turns.keep().is_some());
     }
 
     #[tokio::test(start_paused = true)]
