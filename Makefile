@@ -131,11 +131,6 @@ catch-up: rust ## How fast the manager catches up, and who notices: make catch-u
 	cargo build --locked --release -p yinyom-tests --bin catch-up
 	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/catch-up $(or $(CHANGES),100000) $(BUSINESSES)
 
-.PHONY: ledger-sizes
-ledger-sizes: rust ## What it costs to ask a ledger that has grown: make ledger-sizes BUSINESSES=1000 LARGE=1000000.
-	cargo build --locked --release -p yinyom-tests --bin ledger-sizes
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/ledger-sizes $(or $(BUSINESSES),1000) $(or $(LARGE),1000000)
-
 # Two replicas of each service as processes, and a foreign client beside the project's own. PROFILE=dev takes what the
 # tests are built of.
 .PHONY: rolling-restarts
@@ -166,11 +161,6 @@ footprint: rust ## What a replica takes: memory, and time to start.
 side-by-side: rust ## An older release and this one on the same databases, each with its own tests: make side-by-side OLD=c907a0c.
 	cargo build --locked --workspace --bins --tests
 	deploy/side-by-side $(OLD)
-
-.PHONY: directory-sizes
-directory-sizes: rust ## What it costs to ask a directory that has grown: make directory-sizes CONTACTS=1000000.
-	cargo build --locked --release -p yinyom-tests --bin directory-sizes
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/directory-sizes $(or $(CONTACTS),1000000)
 
 # Ratios to what the database and the wire allow. GOALS=1,3,14 measures some; SHORT=1 takes three minutes.
 .PHONY: bench

@@ -33,9 +33,17 @@ pub enum FileError {
     Io(#[from] io::Error),
     #[error("the file is empty")]
     Empty,
-    #[error("the file is not UTF-8; save it as \"CSV UTF-8\" or as a workbook (.xlsx)")]
+    #[cfg_attr(
+        feature = "xlsx",
+        error("the file is not UTF-8; save it as \"CSV UTF-8\" or as a workbook (.xlsx)")
+    )]
+    #[cfg_attr(not(feature = "xlsx"), error("the file is not UTF-8; save it as \"CSV UTF-8\""))]
     Encoding,
-    #[error("the file is a workbook of Excel 97 to 2003; save it as .xlsx")]
+    #[cfg_attr(
+        feature = "xlsx",
+        error("the file is a workbook of Excel 97 to 2003; save it as .xlsx")
+    )]
+    #[cfg_attr(not(feature = "xlsx"), error("the file is a workbook; save it as \"CSV UTF-8\""))]
     OldWorkbook,
     #[cfg(not(feature = "xlsx"))]
     #[error("this program was built without workbooks; save it as \"CSV UTF-8\"")]
