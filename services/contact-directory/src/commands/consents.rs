@@ -8,19 +8,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 use yinyom_consent::SurfaceParent;
-use yinyom_db::{DbError, Tx};
+use yinyom_db::Tx;
 use yinyom_identity::NotFound;
 use yinyom_kernel::{AccountId, ContactId, Fault, InvalidInput, LeadId};
 use yinyom_outbox::{Event, enqueue};
 
 use super::contacts::{change_of, receipt, settle};
-use super::request::{Receipt, Request, Written, begin, finish};
+use super::request::{Receipt, Request, Written, again, begin, finish};
 use super::{Change, Directory, Error, Session, record};
 use crate::domain::evidence::Evidence;
 use crate::domain::set::{Assignments, Withdrawal, set, withdraw};
 use crate::domain::surface::{Facts, Place};
 use crate::domain::{Contact, Outcome, View};
-use crate::store::{BusinessKeys, StoreError, accounts, contacts, leads};
+use crate::store::{BusinessKeys, accounts, contacts, leads};
 
 pub use together::Together;
 
@@ -36,9 +36,6 @@ pub struct Saying {
     /// What is wrong with it by the clock alone. It was not so when a request came first that is sent again.
     pub untimely: Option<InvalidInput>,
 }
-
-/// How often a saying is tried while others are in its way.
-const TRIES: usize = 3;
 
 /// A saying, who brings it, and how that is known when it is brought again.
 struct Said {
@@ -92,15 +89,8 @@ impl Directory {
         self.settled(session, written).await
     }
 
-    /// Who shares addresses with others can be in their way: then nothing of it took effect, and it is said again.
     async fn say_alone(&self, said: &Arc<Said>) -> Result<Written<Contact>, Error> {
-        for _ in 1..TRIES {
-            match self.say_once(Arc::clone(said)).await {
-                Err(Error::Store(StoreError::Db(DbError::Conflict(_)))) => {}
-                said => return said,
-            }
-        }
-        self.say_once(Arc::clone(said)).await
+        again(|| self.say_once(Arc::clone(said))).await
     }
 
     async fn say_once(&self, said: Arc<Said>) -> Result<Written<Contact>, Error> {

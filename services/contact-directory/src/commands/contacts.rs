@@ -11,7 +11,7 @@ use yinyom_outbox::{Event, enqueue};
 use yinyom_privacy::{Address, DataKey};
 
 use super::points::Points;
-use super::request::{Receipt, Request, Written, begin, finish};
+use super::request::{Receipt, Request, Written, again, begin, finish};
 use super::{Change, Directory, Error, Session, record};
 use crate::domain::carry::start;
 use crate::domain::contact::{ContactName, ExternalId};
@@ -141,10 +141,22 @@ impl Directory {
         etag: String,
         request: Option<Request>,
     ) -> Result<Written<Contact>, Error> {
+        let once = || self.update_once(session, id, patch.clone(), etag.clone(), request.clone());
+        let written = again(once).await?;
+        self.settled(session, written).await
+    }
+
+    async fn update_once(
+        &self,
+        session: &Session,
+        id: ContactId,
+        patch: ContactPatch,
+        etag: String,
+        request: Option<Request>,
+    ) -> Result<Written<Contact>, Error> {
         let keys = self.keys_of(session).await?;
         let (now, owned) = (self.now(), session.clone());
-        let written = self
-            .db
+        self.db
             .write(session.scope, move |mut tx| async move {
                 let micros = now.as_microsecond();
                 let before = begin(&mut tx, &keys, &owned, request.as_ref(), micros).await?;
@@ -179,8 +191,7 @@ impl Directory {
                 finish(&mut tx, &owned, request.as_ref(), &receipt).await?;
                 tx.done::<_, Error>(Written { receipt, now: Some(contact) })
             })
-            .await?;
-        self.settled(session, written).await
+            .await
     }
 
     /// Deletes a contact. What it refused is kept as keyed hashes.

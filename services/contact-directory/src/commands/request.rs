@@ -2,12 +2,12 @@
 
 use minicbor::{Decode, Encode};
 use uuid::Uuid;
-use yinyom_db::Tx;
 use yinyom_db::idempotency::{self, Attempt, Kept, Key, RequestError};
+use yinyom_db::{DbError, Tx};
 use yinyom_kernel::RequestId;
 
 use super::{Error, Session};
-use crate::store::BusinessKeys;
+use crate::store::{BusinessKeys, StoreError};
 
 /// A client's request, as far as it is recognised again.
 #[derive(Debug, Clone)]
@@ -16,6 +16,23 @@ pub struct Request {
     pub id: RequestId,
     /// Everything in it that matters.
     pub body: Vec<u8>,
+}
+
+/// How often a write is tried while others are in its way.
+const TRIES: usize = 3;
+
+/// Does what `once` does. Who shares addresses with others can be in their way: then nothing of it took effect, and it is
+/// done again.
+pub(super) async fn again<T, F: Future<Output = Result<T, Error>>>(
+    once: impl Fn() -> F,
+) -> Result<T, Error> {
+    for _ in 1..TRIES {
+        match once().await {
+            Err(Error::Store(StoreError::Db(DbError::Conflict(_)))) => {}
+            done => return done,
+        }
+    }
+    once().await
 }
 
 /// What a write came to: ids and counters, never a value that somebody may not see later.
