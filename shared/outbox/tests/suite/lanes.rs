@@ -149,7 +149,7 @@ async fn a_business_that_gathers_sends_what_comes_meanwhile_together(db: TestDb)
         world.commit(business, &[stream]).await;
         relay.handle.wake(business, [stream]);
     };
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let relay = world.relay(RelayConfig { live: 1, gather: hour, ..quick() });
     wake(&world, &relay, busy, first).await;
     assert_eq!(world.arrive(1).await, [(busy, first, 1)]);
@@ -177,7 +177,7 @@ async fn a_business_that_has_more_than_a_turn_takes_goes_on_at_once(db: TestDb) 
     let mut world = World::new(db).await;
     let (business, streams) = (BusinessId::generate(), ids::<Uuid>(40));
     world.bulk(business, &streams, 3).await;
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let relay = world.relay(RelayConfig { batch: 10, live: 1, gather: hour, ..quick() });
     relay.handle.wake(business, streams.iter().copied());
     world.arrive(120).await;
