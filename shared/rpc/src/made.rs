@@ -1,7 +1,7 @@
 //! An answer is made within the turn of its call, and one that a client cannot be sent at once keeps that turn until he has
 //! taken it. Otherwise answers would pile up that have been worked for and that nobody has had yet, and the last of them
 //! would be late although its turn came early. Whoever takes his time keeps others waiting for a moment, no longer, and never
-//! has more than half of the turns so.
+//! has more than three quarters of the turns so.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ mod tests {
         let turns = Turns::new(&ServerConfig { max_busy_calls: 4, ..<_>::default() });
         let turn = Arc::new(());
         let mut answers = Vec::new();
-        for held in [1, 2, 2, 2] {
+        for held in [1, 2, 3, 3] {
             let (made, now) = made_of(&turns, AT_ONCE + 1, &turn).await;
             assert_eq!(now, held);
             answers.push(made);

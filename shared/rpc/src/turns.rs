@@ -74,7 +74,7 @@ impl Turns {
         Self {
             all: Arc::new(Line::of(number)),
             urgent: Arc::new(Semaphore::new(number.div_ceil(4))),
-            kept: Arc::new(Semaphore::new(number.div_ceil(2))),
+            kept: Arc::new(Semaphore::new(number - number / 4)),
             most_of_a_business: number - number / 4,
         }
     }
@@ -84,8 +84,8 @@ impl Turns {
         self.all.in_vain()
     }
 
-    /// Leave to keep a turn whose work is done, until it is dropped. Half of them may be kept at a time: clients who take their
-    /// time never have all.
+    /// Leave to keep a turn whose work is done, until it is dropped. A quarter of them is never kept: clients who take their time
+    /// never have all. Fewer that may be kept would let answers pile up when there are too many.
     pub(crate) fn keep(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.kept).try_acquire_owned().ok()
     }
@@ -295,9 +295,9 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_turns_are_kept_at_most() {
+    fn a_quarter_of_the_turns_is_never_kept() {
         let turns = turns(4);
-        let kept = (turns.keep().unwrap(), turns.keep().unwrap());
+        let kept = (turns.keep().unwrap(), turns.keep().unwrap(), turns.keep().unwrap());
         assert!(turns.keep().is_none());
         drop(kept);
         assert!(turns.keep().is_some());
