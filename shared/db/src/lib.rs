@@ -73,8 +73,8 @@
 //!
 //! # Migrations
 //! A file `0015_expand_letters.sql` says by its name that the releases before it may go on, and start, beside it: it adds what they
-//! need not know of, and takes nothing that they use but an index, without which they are slower. Its name is kept in the database, where those releases find it. Any
-//! other migration that a release does not know keeps that release from starting.
+//! need not know of, and takes nothing that they use but an index, without which they are slower. Its name is kept in
+//! the database, where those releases find it. Any other migration that a release does not know keeps that release from starting.
 //!
 //! What is not done here: no statement of any service, no clock.
 

@@ -3,7 +3,8 @@
 //! it is served a little later. A line that does not end is more than the server can do: then nobody waits longer than a
 //! moment, and most are told at once to come again, which costs next to nothing.
 //!
-//! A turn ends when its answer is made; that of a large one when it has gone out (`made`). Streams take no turns: most of their time they wait for their clients. Who only waits for others lets go of its turn
+//! A turn ends when its answer is made; that of a large one when it has gone out (`made`). Streams take no turns: most of
+//! their time they wait for their clients. Who only waits for others lets go of its turn
 //! (`yinyom_kernel::let_go`). A quarter of the turns is never one business's: whoever floods us stands in a line of his own.
 
 use std::sync::Arc;
