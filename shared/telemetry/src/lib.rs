@@ -21,9 +21,9 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, reload};
@@ -176,12 +176,13 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.filter)?);
-    let lines = lines(config.format, writer).with_filter(filter.and(filter_fn(may_be_heard)));
+    let lines = lines(config.format, writer)
+        .with_filter(filter.and(filter_fn(may_be_heard)).and(asked_anew()));
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_threads(false)
-            .with_filter(filter_fn(may_be_heard))
+            .with_filter(filter_fn(may_be_heard).and(asked_anew()))
             .boxed()
     });
     // In one list, in which each has its filter. A layer without one, and were it `None`, would count as somebody who wants
@@ -215,6 +216,13 @@ fn may_be_heard(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= loudest || ours
 }
 
+/// For a filter that would otherwise be asked once for each place that speaks. What it last answered is kept by the thread until
+/// somebody speaks, and who only asks whether he would be heard, as sqlx does after each statement, leaves his answer to
+/// whoever speaks next: that line would be lost unless the filter were asked about it as well.
+fn asked_anew<S>() -> impl Filter<S> {
+    dynamic_filter_fn(|_, _| true)
+}
+
 fn report_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "panic");
@@ -226,6 +234,8 @@ mod tests {
 
     use std::io::Write;
     use std::sync::Mutex;
+
+    use tracing_log::{AsTrace, log};
 
     use super::*;
 
@@ -291,6 +301,25 @@ mod tests {
             tracing::info!(target: "other", "unasked");
         });
         assert!(text.contains("answered") && text.contains("woken") && !text.contains("unasked"));
+    }
+
+    #[test]
+    fn a_question_whether_one_would_be_heard_takes_no_line_from_who_speaks_next() {
+        let exported = SdkTracerProvider::builder().build().tracer("test");
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let config = TelemetryConfig::new("test");
+        let (subscriber, _) = subscriber(&config, Some(exported), move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let of_log =
+                log::Metadata::builder().target("sqlx::query").level(log::Level::Debug).build();
+            for line in ["first", "second"] {
+                tracing::dispatcher::get_default(|to| to.enabled(&of_log.as_trace()));
+                tracing::info!("{line}");
+            }
+        });
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("first") && text.contains("second"), "{text}");
     }
 
     #[test]
