@@ -1,6 +1,6 @@
 //! From an address to a database that is open and up to date.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -27,7 +27,18 @@ impl Db {
         let _pass = pass(config.gate.as_ref()).await;
         let scheme = config.url.split(':').next().unwrap_or_default();
         match scheme {
-            "sqlite" => Self::connect_sqlite(config, migrations).await,
+            "sqlite" => {
+                // Who turns a new file to WAL, or closes the last connection to one, has it alone for a moment, and SQLite tells
+                // whoever opens it then that it is busy, without the waiting that it was asked for.
+                let patient_until = Instant::now() + config.acquire_timeout;
+                loop {
+                    match Self::connect_sqlite(config, migrations).await {
+                        Err(error) if error.may_pass() && Instant::now() < patient_until => {}
+                        opened => return opened,
+                    }
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                }
+            }
             "postgres" | "postgresql" => Self::connect_postgres(config, migrations).await,
             _ => Err(OpenError::Url),
         }
