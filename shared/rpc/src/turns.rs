@@ -1,7 +1,7 @@
 //! How many calls are worked on at a time. More than a few for each core make every one of them late and none of them
-//! sooner; so the others wait for their turn. While that line is empty now and then, it is a burst, and whoever came with
-//! it is served a little later. A line that does not end is more than the server can do: then nobody waits longer than a
-//! moment, and most are told at once to come again, which costs next to nothing.
+//! sooner; so the others wait for their turn. While somebody is served soon now and then, they came in a burst, or something
+//! held us up, and they are served a little later. When nobody is any more, it is more than the server can do: then nobody
+//! waits longer than a moment, and most are told at once to come again, which costs next to nothing.
 //!
 //! A turn ends when its answer is made; that of a large one when it has gone out (`made`). Streams take no turns: most of
 //! their time they wait for their clients. Who only waits for others lets go of its turn
@@ -19,9 +19,13 @@ use crate::{EdgeFault, ServerConfig};
 /// How long one waits in a burst.
 const BURST: Duration = Duration::from_millis(250);
 
-/// How long in a line that has not been empty for [`BURST`]. As many stand in it as are served in that time, if they take as
-/// long as those before them did: whoever comes after them would wait in vain.
+/// How long in a line in which nobody has been served soon for [`BURST`]. As many stand in it as are served in that time, if they
+/// take as long as those before them did: whoever comes after them would wait in vain.
 const MOMENT: Duration = Duration::from_millis(25);
+
+/// How long one waits at most who is served soon. So far from [`MOMENT`] that in a line as long as it may be nobody is. A
+/// line that stands, and how long this takes, is how CoDel tells a bad queue from a good one (RFC 8289, whose target is the same).
+const SOON: Duration = Duration::from_millis(5);
 
 /// So many calls count for how long one takes.
 const REMEMBERED: u64 = 16;
@@ -41,8 +45,8 @@ pub(crate) struct Line {
     turns: u64,
     free: Arc<Semaphore>,
     began: Instant,
-    /// When somebody last found one free, in microseconds from then.
-    free_at: AtomicU64,
+    /// When somebody was last served soon, in microseconds from then.
+    soon_at: AtomicU64,
     waiting: AtomicU64,
     /// How long a turn takes, in microseconds.
     taken_for: AtomicU64,
@@ -136,7 +140,7 @@ impl Line {
             turns: u64::try_from(turns).unwrap_or(u64::MAX),
             free: Arc::new(Semaphore::new(turns)),
             began: Instant::now(),
-            free_at: AtomicU64::new(0),
+            soon_at: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             taken_for: AtomicU64::new(0),
         }
@@ -156,21 +160,28 @@ impl Line {
 
     async fn take(&self) -> Result<OwnedSemaphorePermit, TooMany> {
         if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
-            self.free_at.store(micros(self.began.elapsed()), Ordering::Relaxed);
+            self.served_soon();
             return Ok(free);
         }
         if self.in_vain() {
             return Err(TooMany);
         }
-        let patience = self.patience();
+        let came = Instant::now();
         let _in_line = InLine::stand(&self.waiting);
-        let turn = timeout(patience, Arc::clone(&self.free).acquire_owned()).await;
+        let turn = timeout(self.patience(), Arc::clone(&self.free).acquire_owned()).await;
+        if turn.is_ok() && came.elapsed() <= SOON {
+            self.served_soon();
+        }
         turn.ok().and_then(Result::ok).ok_or(TooMany)
     }
 
+    fn served_soon(&self) {
+        self.soon_at.store(micros(self.began.elapsed()), Ordering::Relaxed);
+    }
+
     fn patience(&self) -> Duration {
-        let free_at = Duration::from_micros(self.free_at.load(Ordering::Relaxed));
-        if self.began.elapsed().saturating_sub(free_at) > BURST { MOMENT } else { BURST }
+        let soon_at = Duration::from_micros(self.soon_at.load(Ordering::Relaxed));
+        if self.began.elapsed().saturating_sub(soon_at) > BURST { MOMENT } else { BURST }
     }
 
     /// That two at once forget one of them does no harm.
@@ -233,6 +244,26 @@ mod tests {
         let held = turns.take(false, None).await.unwrap();
         assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
         drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_in_which_one_is_served_soon_is_a_burst_however_long_it_stands() {
+        for (each_takes, patience) in [(SOON, BURST), (SOON * 2, MOMENT)] {
+            let turns = Arc::new(turns(1));
+            let mut held = turns.take(false, None).await.unwrap();
+            for _ in 0..BURST.div_duration_f64(each_takes).ceil() as u32 + 1 {
+                let next = tokio::spawn({
+                    let turns = Arc::clone(&turns);
+                    async move { turns.take(false, None).await }
+                });
+                tokio::task::yield_now().await;
+                end(held, each_takes).await;
+                held = next.await.unwrap().unwrap();
+            }
+            let came = Instant::now();
+            assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
+            assert_eq!(came.elapsed(), patience);
+        }
     }
 
     #[tokio::test(start_paused = true)]
