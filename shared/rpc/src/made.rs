@@ -20,7 +20,7 @@ use crate::turns::Turns;
 const AT_ONCE: usize = 65_535;
 
 /// How long an answer keeps its turn while it goes out.
-const MOMENT: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What has been made of an answer's body.
 #[derive(Default)]
@@ -54,7 +54,7 @@ fn keep_turn(turns: &Turns) -> Option<oneshot::Sender<()>> {
     let turn = take_place()?;
     let (kept, gone) = oneshot::channel();
     tokio::spawn(async move {
-        let _ = timeout(MOMENT, gone).await;
+        let _ = timeout(PATIENCE, gone).await;
         drop((turn, leave));
     });
     Some(kept)
@@ -111,7 +111,7 @@ mod tests {
         let turn = Arc::new(());
         let (_made, held) = made(AT_ONCE + 1, &turn).await;
         assert_eq!(held, 1);
-        tokio::time::sleep(MOMENT + Duration::from_millis(2)).await;
+        tokio::time::sleep(PATIENCE + Duration::from_millis(2)).await;
         assert_eq!(Arc::strong_count(&turn), 1);
     }
 

@@ -50,9 +50,10 @@ impl Fault for ExportFault {
 
     fn text(&self) -> Text {
         match self {
+            // The formats that every build has.
             Self::TooManyRows => Text::new(
-                "An Excel sheet has 1,048,575 rows, and these are more. Ask for CSV, JSON Lines or Parquet, or for less.",
-                "แผ่นงาน Excel มีได้ 1,048,575 แถว แต่ข้อมูลนี้มีมากกว่า กรุณาเลือก CSV, JSON Lines หรือ Parquet หรือจำกัดขอบเขตข้อมูล",
+                "An Excel sheet has 1,048,575 rows, and these are more. Ask for CSV or JSON Lines, or for less.",
+                "แผ่นงาน Excel มีได้ 1,048,575 แถว แต่ข้อมูลนี้มีมากกว่า กรุณาเลือก CSV หรือ JSON Lines หรือจำกัดขอบเขตข้อมูล",
             ),
             Self::Changed => Text::new(
                 "What you have of the file is no longer what the ledger says, since a person was erased, for instance. Begin again.",
@@ -68,7 +69,7 @@ impl Fault for ExportFault {
         match self {
             Self::TooManyRows => vec![
                 ("max_rows", MAX_SHEET_ROWS.to_string()),
-                ("formats", "CSV,JSON_LINES,PARQUET".to_owned()),
+                ("formats", "CSV,JSON_LINES".to_owned()),
             ],
             _ => Vec::new(),
         }
