@@ -212,8 +212,7 @@ pub async fn stopped(tx: &mut Tx, now: i64) -> Result<ByChannel<Stopped>, DbErro
     for (channel, sql) in
         [(Channel::Phone, stopped!("phone", "1")), (Channel::Email, stopped!("email", "2"))]
     {
-        let counted = tx.scoped(sql).plan_for_values().bind(now).fetch_one::<(i64, i64)>();
-        let (contacts, granted) = counted.await?;
+        let (contacts, granted) = tx.scoped(sql).bind(now).fetch_one::<(i64, i64)>().await?;
         *all.get_mut(channel) = Stopped { contacts, granted };
     }
     Ok(all)
