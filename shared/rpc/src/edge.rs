@@ -272,8 +272,8 @@ impl Record {
         metrics::answered(self.name, code, took);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         // A caller's fault is no error of ours (STACK T8): the log says the code and goes on. Nor is it news that a
-        // caller went away.
-        if matches!(code, Code::Ok | Code::Cancelled) {
+        // caller went away; and of those who are told to come again there are thousands a second in a rush, which metrics count.
+        if matches!(code, Code::Ok | Code::Cancelled | Code::ResourceExhausted) {
             tracing::debug!(rpc = self.name, ?code, micros, "answered");
         } else {
             tracing::info!(rpc = self.name, ?code, micros, "answered");

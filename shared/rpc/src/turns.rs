@@ -1,7 +1,7 @@
 //! How many calls are worked on at a time. More than a few for each core make every one of them late and none of them
-//! sooner; so the others wait for their turn. While somebody is served soon now and then, they came in a burst, or something
-//! held us up, and they are served a little later. When nobody is any more, it is more than the server can do: then nobody
-//! waits longer than a moment, and most are told at once to come again, which costs next to nothing.
+//! sooner; so the others wait for their turn. While that line is empty now and then, it is a burst, and whoever came with
+//! it is served a little later. A line that does not end is more than the server can do: then it is kept so short that
+//! whoever is in it is served in a moment, and most are told at once to come again, which costs next to nothing.
 //!
 //! A turn ends when its answer is made; that of a large one when it has gone out (`made`). Streams take no turns: most of
 //! their time they wait for their clients. Who only waits for others lets go of its turn
@@ -16,16 +16,13 @@ use tokio::time::{Instant, timeout};
 
 use crate::{EdgeFault, ServerConfig};
 
-/// How long one waits in a burst.
+/// How long one waits at most. In a burst as many stand in line as are served in that time, if each takes as long as those
+/// before did: whoever came after them would wait in vain.
 const BURST: Duration = Duration::from_millis(250);
 
-/// How long in a line in which nobody has been served soon for [`BURST`]. As many stand in it as are served in that time, if they
-/// take as long as those before them did: whoever comes after them would wait in vain.
+/// In how long a line is served that has not been empty for [`BURST`], and stays so long for as long as somebody is refused. That
+/// it is short, and not that one waits no longer, keeps it quick: what holds up all for once, like a disk, makes nobody go.
 const MOMENT: Duration = Duration::from_millis(25);
-
-/// How long one waits at most who is served soon. So far from [`MOMENT`] that in a line as long as it may be nobody is. A
-/// line that stands, and how long this takes, is how CoDel tells a bad queue from a good one (RFC 8289, whose target is the same).
-const SOON: Duration = Duration::from_millis(5);
 
 /// So many calls count for how long one takes.
 const REMEMBERED: u64 = 16;
@@ -45,8 +42,9 @@ pub(crate) struct Line {
     turns: u64,
     free: Arc<Semaphore>,
     began: Instant,
-    /// When somebody was last served soon, in microseconds from then.
-    soon_at: AtomicU64,
+    /// When it was last empty and nobody had been refused for [`BURST`], in microseconds from then.
+    calm_at: AtomicU64,
+    refused_at: AtomicU64,
     waiting: AtomicU64,
     /// How long a turn takes, in microseconds.
     taken_for: AtomicU64,
@@ -140,7 +138,8 @@ impl Line {
             turns: u64::try_from(turns).unwrap_or(u64::MAX),
             free: Arc::new(Semaphore::new(turns)),
             began: Instant::now(),
-            soon_at: AtomicU64::new(0),
+            calm_at: AtomicU64::new(0),
+            refused_at: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             taken_for: AtomicU64::new(0),
         }
@@ -149,9 +148,22 @@ impl Line {
     fn in_vain(&self) -> bool {
         let one = self.taken_for.load(Ordering::Relaxed);
         // By then, if all turns are at it.
-        let served = micros(MOMENT).saturating_mul(self.turns);
-        self.waiting.load(Ordering::Relaxed).saturating_mul(one) > served
-            && self.patience() == MOMENT
+        let served = micros(self.serves_within()).saturating_mul(self.turns);
+        let in_vain = self.waiting.load(Ordering::Relaxed).saturating_mul(one) > served;
+        if in_vain {
+            self.refused_at.store(self.now(), Ordering::Relaxed);
+        }
+        in_vain
+    }
+
+    /// In how long whoever comes now is to be served.
+    fn serves_within(&self) -> Duration {
+        let calm = self.calm_at.load(Ordering::Relaxed);
+        if self.now().saturating_sub(calm) > micros(BURST) { MOMENT } else { BURST }
+    }
+
+    fn now(&self) -> u64 {
+        micros(self.began.elapsed())
     }
 
     fn hold(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Held {
@@ -160,28 +172,21 @@ impl Line {
 
     async fn take(&self) -> Result<OwnedSemaphorePermit, TooMany> {
         if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
-            self.served_soon();
+            let (now, refused) = (self.now(), self.refused_at.load(Ordering::Relaxed));
+            if refused == 0 || now.saturating_sub(refused) > micros(BURST) {
+                self.calm_at.store(now, Ordering::Relaxed);
+            }
             return Ok(free);
         }
         if self.in_vain() {
             return Err(TooMany);
         }
-        let came = Instant::now();
         let _in_line = InLine::stand(&self.waiting);
-        let turn = timeout(self.patience(), Arc::clone(&self.free).acquire_owned()).await;
-        if turn.is_ok() && came.elapsed() <= SOON {
-            self.served_soon();
-        }
-        turn.ok().and_then(Result::ok).ok_or(TooMany)
-    }
-
-    fn served_soon(&self) {
-        self.soon_at.store(micros(self.began.elapsed()), Ordering::Relaxed);
-    }
-
-    fn patience(&self) -> Duration {
-        let soon_at = Duration::from_micros(self.soon_at.load(Ordering::Relaxed));
-        if self.began.elapsed().saturating_sub(soon_at) > BURST { MOMENT } else { BURST }
+        let turn = timeout(BURST, Arc::clone(&self.free).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            self.refused_at.store(self.now(), Ordering::Relaxed);
+            TooMany
+        })
     }
 
     /// That two at once forget one of them does no harm.
@@ -230,40 +235,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn in_a_burst_one_waits_longer_than_in_a_line_that_does_not_end() {
+    async fn nobody_waits_longer_than_a_burst_takes() {
         let turns = turns(1);
-        let held = turns.take(false, None).await.unwrap();
-        let waited = async || {
-            let began = Instant::now();
-            (turns.take(false, None).await.err(), began.elapsed().as_millis())
-        };
-        assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(waited().await, (Some(EdgeFault::Overloaded), MOMENT.as_millis()));
-        drop(held);
-        let held = turns.take(false, None).await.unwrap();
-        assert_eq!(waited().await, (Some(EdgeFault::Overloaded), BURST.as_millis()));
-        drop(held);
+        let _held = turns.take(false, None).await.unwrap();
+        for _ in 0..2 {
+            let came = Instant::now();
+            assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
+            assert_eq!(came.elapsed(), BURST);
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_in_which_one_is_served_soon_is_a_burst_however_long_it_stands() {
-        for (each_takes, patience) in [(SOON, BURST), (SOON * 2, MOMENT)] {
-            let turns = Arc::new(turns(1));
-            let mut held = turns.take(false, None).await.unwrap();
-            for _ in 0..BURST.div_duration_f64(each_takes).ceil() as u32 + 1 {
-                let next = tokio::spawn({
-                    let turns = Arc::clone(&turns);
-                    async move { turns.take(false, None).await }
-                });
-                tokio::task::yield_now().await;
-                end(held, each_takes).await;
-                held = next.await.unwrap().unwrap();
-            }
-            let came = Instant::now();
-            assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
-            assert_eq!(came.elapsed(), patience);
+    async fn a_line_is_short_until_nobody_has_been_refused_for_a_while() {
+        let turns = Arc::new(turns(1));
+        end(turns.take(false, None).await.unwrap(), MOMENT).await;
+        let within = || turns.all.serves_within();
+        let held = turns.take(false, None).await.unwrap();
+        assert_eq!(within(), BURST);
+        tokio::time::advance(BURST + MOMENT).await;
+        assert_eq!(within(), MOMENT, "nobody found one free");
+
+        let waiting = [1, 2].map(|_| {
+            let turns = Arc::clone(&turns);
+            tokio::spawn(async move { turns.take(false, None).await.map(drop) })
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
+        drop(held);
+        for waits in waiting {
+            waits.await.unwrap().unwrap();
         }
+        drop(turns.take(false, None).await.unwrap());
+        assert_eq!(within(), MOMENT, "one is free, and others were told to come again");
+        tokio::time::advance(BURST + Duration::from_millis(1)).await;
+        drop(turns.take(false, None).await.unwrap());
+        assert_eq!(within(), BURST);
     }
 
     #[tokio::test(start_paused = true)]
@@ -287,12 +293,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_many_stand_in_line_as_are_served_in_a_moment() {
-        for (one_takes, stand) in [(MOMENT / 5, 6), (MOMENT / 250, 251), (MOMENT * 2, 1)] {
+    async fn as_many_stand_in_line_as_are_served_in_time() {
+        let lines = [(Duration::ZERO, BURST), (BURST * 2, MOMENT)];
+        let (five, many, none) = ((0.2, 6), (0.004, 251), (2.0, 1));
+        for ((standing, within), (one_takes, stand)) in
+            lines.into_iter().flat_map(|line| [five, many, none].map(|turns| (line, turns)))
+        {
             let turns = Arc::new(turns(1));
-            end(turns.take(false, None).await.unwrap(), one_takes).await;
+            end(turns.take(false, None).await.unwrap(), within.mul_f64(one_takes)).await;
             let _held = turns.take(false, None).await.unwrap();
-            tokio::time::advance(BURST * 2).await;
+            tokio::time::advance(standing).await;
             let line: Vec<_> = (0..stand)
                 .map(|_| {
                     let turns = Arc::clone(&turns);
@@ -360,10 +370,7 @@ mod tests {
             let came = Instant::now();
             (take().await.err(), came.elapsed().as_millis())
         };
-        let refused = Some(EdgeFault::BusinessOverloaded);
-        assert_eq!(waited().await, (refused, BURST.as_millis()));
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(waited().await, (refused, MOMENT.as_millis()));
+        tokio::time::advance(BURST + Duration::from_millis(1)).await;
         // Each of the three turns serves five in a moment.
         let waiting = futures::future::join_all((0..17).map(|_| waited())).await;
         let at_once = waiting.iter().filter(|(_, after)| *after == 0).count();

@@ -61,7 +61,7 @@ impl Load {
     /// Closed loop: whoever is answered calls again.
     ///
     /// # Panics
-    /// If a call is refused: that is nothing to be measured.
+    /// If one call in a hundred is refused: that is nothing to be measured. Fewer are not counted.
     pub async fn run(&self, lasts: Duration) -> Done {
         self.start(lasts, None).await
     }
@@ -129,7 +129,7 @@ impl Caller<'_> {
     async fn run(mut self) -> io::Result<Histogram<u64>> {
         let mut latencies = histogram();
         let mut begun = std::collections::HashMap::with_capacity(self.most);
-        let mut number = 0_usize;
+        let (mut number, mut refused) = (0_usize, 0_usize);
         loop {
             let now = Instant::now();
             while now < self.end && begun.len() < self.most {
@@ -164,9 +164,13 @@ impl Caller<'_> {
             }
             let now = Instant::now();
             while let Some(ended) = self.wire.ended() {
-                assert!(ended.answered, "a call was refused");
                 let since = begun.remove(&ended.stream).expect("it was begun");
-                latencies.saturating_record((now - since).as_nanos() as u64);
+                if ended.answered {
+                    latencies.saturating_record((now - since).as_nanos() as u64);
+                } else {
+                    refused += 1;
+                    assert!(refused * 100 < number, "one call in a hundred was refused");
+                }
             }
         }
     }
