@@ -28,7 +28,7 @@ enum Cli {
     Run(Run),
     /// Compares what it costs to ask what is large with what it costs to ask what is small.
     Growth(Growth),
-    /// Sends ten times as many calls as can be answered.
+    /// Sends many times as many calls as can be answered.
     Overload(Overload),
     /// Counts the instructions of a call and compares them with the committed ones.
     Instructions(Instructions),
@@ -102,6 +102,9 @@ struct Overload {
     /// How long.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How many times as many calls come as can be answered.
+    #[arg(long, default_value_t = 10.0)]
+    times: f64,
 }
 
 #[derive(clap::Args)]
@@ -155,7 +158,7 @@ impl Cli {
 impl Overload {
     async fn run(self) -> ExitCode {
         let program = std::path::absolute(&self.program).expect("a path");
-        let sound = overload::measure(program, Duration::from_secs(self.seconds)).await;
+        let sound = overload::measure(program, Duration::from_secs(self.seconds), self.times).await;
         if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of the calls that are taken when ten times as many come as can be?
 //!
 //! One process of each service on PostgreSQL. It is found out how many calls a second they answer, and how long one takes
-//! at seven tenths of that; then ten times as many come for a minute, whatever is answered. Of those it is asked: how many
+//! at seven tenths of that; then ten times as many come for a minute, whatever is answered. Customers withdraw all the while. Of those it is asked: how many
 //! are answered, set against the most there can be (0.9 at least); how long the last hundredth of these takes, set against
 //! before (three times at most); whether every withdrawal gets through; whether memory grows; and how soon all is as before
 //! (ten seconds).
@@ -27,7 +27,6 @@ use yinyom_tests::rolling::Load;
 use crate::wire::Method;
 use callers::{Asked, Came, Ended, Kind, closed, open};
 
-const TIMES: f64 = 10.0;
 const WITHDRAWALS_A_SECOND: f64 = 20.0;
 /// One call in so many is for one contact; all others are for a page of a thousand.
 const ONE_IN: usize = 4;
@@ -46,7 +45,7 @@ struct Callers {
 ///
 /// # Panics
 /// If it cannot be measured.
-pub async fn measure(program: PathBuf, lasts: Duration) -> bool {
+pub async fn measure(program: PathBuf, lasts: Duration, times: f64) -> bool {
     pin_this_program(0);
     let fleet = Fleet::start(program, 1).await;
     pin_this_program(1);
@@ -63,9 +62,9 @@ pub async fn measure(program: PathBuf, lasts: Duration) -> bool {
     );
 
     // So that what grows once, with the first rush, does not count.
-    callers.open(peak * TIMES, lasts / 4).await;
+    callers.open(peak * times, lasts / 4).await;
     let resident = fleet.resident(Service::Directory);
-    let rush = callers.open(peak * TIMES, lasts).await;
+    let rush = callers.open(peak * times, lasts).await;
     let grown = fleet.resident(Service::Directory) as f64 / resident as f64;
     let after = Instant::now();
     let calm = callers.open(peak * NORMAL, Duration::from_secs(15)).await;
@@ -76,7 +75,7 @@ pub async fn measure(program: PathBuf, lasts: Duration) -> bool {
     let lost = rush.withdrawals.refused() + rush.withdrawals.unsent;
     let recovery = recovered(&calm.reads.ended, after, normal * 3);
     println!(
-        "{TIMES} times as many for {:.0} s: answered {}, refused {}, not sent {}",
+        "{times} times as many for {:.0} s: answered {}, refused {}, not sent {}",
         rush.lasted.as_secs_f64(),
         answered(&rush.reads.ended),
         rush.reads.refused(),
@@ -123,7 +122,7 @@ impl Callers {
         let contacts = load.contacts().iter();
         let get = contacts.map(|name| dir::GetContactRequest { name: name.clone() });
         // Of all times together, so that each is a request of its own.
-        let seconds = lasts.as_secs_f64() * 1.25 + 60.0;
+        let seconds = lasts.as_secs_f64() * 1.25 + 80.0;
         let withdraw = (0..(seconds * WITHDRAWALS_A_SECOND) as usize).map(|number| {
             dir::WithdrawConsentRequest {
                 contact: load.contact(number).to_owned(),
@@ -148,9 +147,13 @@ impl Callers {
         }
     }
 
-    /// As many as there can be.
+    /// As many as there can be. Withdrawals beside them.
     async fn closed(&self, lasts: Duration) -> Vec<Ended> {
-        closed(&self.pages, &self.contacts, ONE_IN, lasts).await
+        let (ended, _) = tokio::join!(
+            closed(&self.pages, &self.contacts, ONE_IN, lasts),
+            open(&self.withdrawals, WITHDRAWALS_A_SECOND, lasts),
+        );
+        ended
     }
 
     /// So many a second, whatever is answered. Withdrawals beside them.
