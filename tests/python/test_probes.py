@@ -84,6 +84,18 @@ def test_calls_are_measured_by_method_and_code_and_hold_nobodys_data(probed):
         service.close()
 
 
+def test_whoever_looks_up_too_many_addresses_is_counted_as_the_alert_asks_for(probed):
+    services = {name: Service(address) for name, address in probed.facts["addresses"].items()}
+    shop = Shop(House(probed, services))
+    with pytest.raises(grpc.RpcError) as refused:
+        for number in range(100):
+            shop.owner("directory.ContactService/SearchContacts", parent=shop.name, phone=f"08976543{number:02}")
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert re.search(r'yinyom_calls_shed_total\{[^}]*reason="LOOKUP_RATE_LIMITED"[^}]*\} [1-9]', scrape(probed))
+    for service in services.values():
+        service.close()
+
+
 def test_what_the_autoscaler_asks_for_is_measured(probed):
     adapter = Path(__file__).parents[2] / "deploy/kubernetes/components/autoscaling/prometheus-adapter.yaml"
     series = re.search(r"seriesQuery: (\w+)", adapter.read_text())[1]

@@ -202,6 +202,12 @@ fn constraint_name(error: &dyn DatabaseError) -> String {
     )
 }
 
+/// Whether SQLite says that somebody else is at the file.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
+}
+
 fn classify_sqlite(code: i32, message: &str) -> DbError {
     const BUSY_SNAPSHOT: i32 = 517;
     let cause = |text: &str| Cause(format!("SQLite code {code}: {text}").into());

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::changes::Changes;
 use crate::db::{Inner, pass};
+use crate::error::is_busy;
 use crate::kept::Kept;
 use crate::migrations::{HISTORY, Migrated, Migrations, OpenError, lock, run};
 use crate::pools::{self, Pools};
@@ -27,18 +28,7 @@ impl Db {
         let _pass = pass(config.gate.as_ref()).await;
         let scheme = config.url.split(':').next().unwrap_or_default();
         match scheme {
-            "sqlite" => {
-                // Who turns a new file to WAL, or closes the last connection to one, has it alone for a moment, and SQLite tells
-                // whoever opens it then that it is busy, without the waiting that it was asked for.
-                let patient_until = Instant::now() + config.acquire_timeout;
-                loop {
-                    match Self::connect_sqlite(config, migrations).await {
-                        Err(error) if error.may_pass() && Instant::now() < patient_until => {}
-                        opened => return opened,
-                    }
-                    tokio::time::sleep(FIRST_PAUSE).await;
-                }
-            }
+            "sqlite" => Self::connect_sqlite(config, migrations).await,
             "postgres" | "postgresql" => Self::connect_postgres(config, migrations).await,
             _ => Err(OpenError::Url),
         }
@@ -91,9 +81,23 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .pragma("secure_delete", "ON")
             .create_if_missing(true);
-        let writer = pool().max_connections(1).connect_with(writing).await?;
         // sqlx takes no lock on SQLite; a writing transaction around all migrations is one.
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        let open = async || {
+            let writer = pool().max_connections(1).connect_with(writing.clone()).await?;
+            let transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+            Ok((writer, transaction))
+        };
+        // Who turns a new file to WAL, or closes the last connection to one, has it alone for a moment, and SQLite tells whoever
+        // opens it then that it is busy, without the wait that it was asked for.
+        let patient_until = Instant::now() + config.acquire_timeout;
+        let (writer, mut transaction) = loop {
+            match open().await {
+                Err(error) if is_busy(&error) && Instant::now() < patient_until => {
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                }
+                opened => break opened?,
+            }
+        };
         lock(&mut *transaction).await?;
         let history = sqlx::query_as(HISTORY).fetch_all(&mut *transaction).await?;
         let migrated = run(&migrations.sqlite, &mut *transaction, history).await?;

@@ -29,7 +29,7 @@ pub(crate) struct Admission {
     urgent_per_business: usize,
     /// Businesses with calls under way. None stays without.
     businesses: Arc<Mutex<HashMap<BusinessId, UnderWay>>>,
-    rates: Rates,
+    pub(crate) rates: Rates,
     reflections: Arc<Semaphore>,
 }
 

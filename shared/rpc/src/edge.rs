@@ -87,8 +87,13 @@ impl Service<Request<Body>> for Edge {
 impl Edge {
     async fn serve(self, mut request: Request<Body>, arrival: Arrival) -> Response<Body> {
         let arrived = request.extensions_mut().remove::<Arrived>();
-        let mut record =
-            Record { name: arrival.name, started: arrival.started, open: true, holds: None };
+        let mut record = Record {
+            name: arrival.name,
+            started: arrival.started,
+            open: true,
+            quiet: false,
+            holds: None,
+        };
         let current =
             Current { request_id: Arc::clone(&arrival.request_id), deadline: arrival.deadline };
         let work = AssertUnwindSafe(self.admit(request, &arrival, arrived.as_ref())).catch_unwind();
@@ -106,7 +111,12 @@ impl Edge {
                 record.holds = Some(holds);
                 (response, made)
             }
-            Err(status) => (status.into_http(), Made::default()),
+            Err(status) => {
+                record.quiet = status.code() == Code::ResourceExhausted
+                    && !arrival.is_urgent()
+                    && !self.shared.admission.rates.names();
+                (status.into_http(), Made::default())
+            }
         };
         self.dress(response, made, &arrival, record, arrived.as_ref())
     }
@@ -127,21 +137,19 @@ impl Edge {
             let reflection = arrival.is_reflection().then(|| admission.reflect());
             Holds::Open { _line: stranger, _place: reflection.transpose().map_err(fault)? }
         } else {
-            let mut place =
-                admission.enter(arrival.is_urgent()).inspect_err(shed).map_err(fault)?;
+            let mut place = admission.enter(arrival.is_urgent()).map_err(fault)?;
             if arrival.takes_turns() && !arrival.is_urgent() && admission.turns.in_vain() {
-                shed(&EdgeFault::Overloaded);
                 return Err(fault(EdgeFault::Overloaded));
             }
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);
             if let Caller::Member { business, .. } = call.caller() {
-                admission.count(&mut place, *business).inspect_err(shed).map_err(fault)?;
+                admission.count(&mut place, *business).map_err(fault)?;
             }
             if arrival.takes_turns() {
                 let taken = admission.turns.take(arrival.is_urgent(), place.turns()).await;
-                turn = Some(taken.inspect_err(shed).map_err(fault)?);
+                turn = Some(taken.map_err(fault)?);
             }
             request.extensions_mut().insert(call);
             Holds::Call { _place: place }
@@ -250,6 +258,8 @@ pub(crate) struct Record {
     name: &'static str,
     started: Instant,
     open: bool,
+    /// One of so many that the log has no room for all.
+    quiet: bool,
     /// Until the end.
     holds: Option<Holds>,
 }
@@ -272,8 +282,8 @@ impl Record {
         metrics::answered(self.name, code, took);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         // A caller's fault is no error of ours (STACK T8): the log says the code and goes on. Nor is it news that a
-        // caller went away; and of those who are told to come again there are thousands a second in a rush, which metrics count.
-        if matches!(code, Code::Ok | Code::Cancelled | Code::ResourceExhausted) {
+        // caller went away.
+        if self.quiet || matches!(code, Code::Ok | Code::Cancelled) {
             tracing::debug!(rpc = self.name, ?code, micros, "answered");
         } else {
             tracing::info!(rpc = self.name, ?code, micros, "answered");
@@ -285,10 +295,6 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.finish(Code::Cancelled);
     }
-}
-
-fn shed(fault: &EdgeFault) {
-    metrics::shed(fault.reason());
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -53,6 +53,7 @@ pub(crate) fn answered(rpc: &'static str, code: Code, took: Duration) {
     DURATION.record(took.as_secs_f64(), &of);
 }
 
+/// A call was turned away; its caller is told when to come again.
 pub(crate) fn shed(reason: &'static str) {
     SHED.add(1, &[KeyValue::new("reason", reason)]);
 }

@@ -1,5 +1,7 @@
-//! How many calls may come: to a server, and from the members of one business. Each replica counts by itself.
+//! How many calls may come: to a server, and from the members of one business. Each replica counts by itself. And how many
+//! of those who are turned away are told of one by one.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,11 +18,15 @@ use crate::{EdgeFault, Rate, ServerConfig};
 /// How many calls pass between two clean-ups of what is remembered.
 const TIDY_EVERY: u64 = 65_536;
 
+/// How many of those who are turned away the log names in a second. In a rush they are thousands, which metrics count.
+const NAMED: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 /// What is left to the server, and to each business.
 pub(crate) struct Rates {
     all: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>,
     businesses:
         RateLimiter<BusinessId, HashMapStateStore<BusinessId>, Ticks, NoOpMiddleware<Duration>>,
+    named: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>,
     ticks: Ticks,
     counted: AtomicU64,
 }
@@ -35,6 +41,7 @@ impl Rates {
                 quota(config.rate_per_business),
                 ticks.clone(),
             ),
+            named: RateLimiter::direct_with_clock(Quota::per_second(NAMED), ticks.clone()),
             ticks,
             counted: AtomicU64::new(0),
         }
@@ -54,6 +61,11 @@ impl Rates {
         }
         let taken = self.businesses.check_key(&business);
         taken.map_err(|until| EdgeFault::BusinessRateLimited(self.wait(&until)))
+    }
+
+    /// Whether the log has room for one more who is turned away.
+    pub(crate) fn names(&self) -> bool {
+        self.named.check().is_ok()
     }
 
     /// Not less than a client's timer can tell from nothing.

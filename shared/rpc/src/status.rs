@@ -7,6 +7,8 @@ use tonic::{Code as GrpcCode, Status};
 use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, StatusExt};
 use yinyom_kernel::{Code, Fault, Language, Violation};
 
+use crate::metrics;
+
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "yinyom.dev";
 
@@ -19,7 +21,7 @@ const MAX_VIOLATION_BYTES: usize = 3 * 1024;
 /// always, `BadRequest` with the wrong fields, `RetryInfo` when a retry makes sense.
 ///
 /// Faults of ours (`INTERNAL`, `UNAVAILABLE`) are logged here, once, with their causes; the causes
-/// are not sent.
+/// are not sent. Whoever is turned away for want of room, and told when to come again, is counted here.
 pub fn status(fault: &dyn Fault, language: Language) -> Status {
     let code = grpc_code(fault.code());
     if matches!(fault.code(), Code::Internal | Code::Unavailable) {
@@ -40,6 +42,9 @@ pub fn status(fault: &dyn Fault, language: Language) -> Status {
     details.set_localized_message(language.tag(), cut(text.get(language)));
     if let Some(delay) = fault.retry_after() {
         details.set_retry_info(Some(delay));
+        if matches!(fault.code(), Code::ResourceExhausted) {
+            metrics::shed(fault.reason());
+        }
     }
     Status::with_error_details(code, cut(text.en()), details)
 }

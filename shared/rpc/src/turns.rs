@@ -12,16 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{EdgeFault, ServerConfig};
 
-/// How long one waits at most. In a burst as many stand in line as are served in that time, if each takes as long as those
-/// before did: whoever came after them would wait in vain.
+/// How long one waits for a turn at most.
 const BURST: Duration = Duration::from_millis(250);
 
-/// In how long a line is served that has not been empty for [`BURST`], and stays so long for as long as somebody is refused. That
-/// it is short, and not that one waits no longer, keeps it quick: what holds up all for once, like a disk, makes nobody go.
+/// A line that has not been empty for [`BURST`] is kept so short that it is served in this time, if each takes as long as those
+/// before did; until nobody has been refused for a [`BURST`], or nobody has waited for as long as this. That it is short, and not
+/// that one waits no longer, keeps it quick: what holds up all for once, like a disk, sends nobody away who waits.
 const MOMENT: Duration = Duration::from_millis(25);
 
 /// So many calls count for how long one takes.
@@ -42,9 +42,10 @@ pub(crate) struct Line {
     turns: u64,
     free: Arc<Semaphore>,
     began: Instant,
-    /// When it was last empty and nobody had been refused for [`BURST`], in microseconds from then.
+    /// When it was last no longer than one can bear; in microseconds from then, as what follows.
     calm_at: AtomicU64,
     refused_at: AtomicU64,
+    waited_at: AtomicU64,
     waiting: AtomicU64,
     /// How long a turn takes, in microseconds.
     taken_for: AtomicU64,
@@ -118,16 +119,17 @@ impl Turns {
             let turn = turn.map_err(|_| EdgeFault::Overloaded)?;
             return Ok(Turn { _turn: turn, _of_business: None });
         }
+        let until = Instant::now() + BURST;
         let of_business = match share {
             None => None,
-            Some(share) => match share.take().await {
-                Ok(free) => Some((share, free)),
+            Some(share) => match share.take(until).await {
+                Ok(free) => Some((share, free, Instant::now())),
                 Err(TooMany) => return Err(EdgeFault::BusinessOverloaded),
             },
         };
-        let free = all.take().await.map_err(|TooMany| EdgeFault::Overloaded)?;
+        let free = all.take(until).await.map_err(|TooMany| EdgeFault::Overloaded)?;
         // Whoever is refused on the way has had no turn: how long it waited is not how long one takes.
-        let of_business = of_business.map(|(share, free)| share.hold(free));
+        let of_business = of_business.map(|(share, free, since)| share.hold_since(free, since));
         Ok(Turn { _turn: One::OfAll { _held: all.hold(free) }, _of_business: of_business })
     }
 }
@@ -140,6 +142,7 @@ impl Line {
             began: Instant::now(),
             calm_at: AtomicU64::new(0),
             refused_at: AtomicU64::new(0),
+            waited_at: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             taken_for: AtomicU64::new(0),
         }
@@ -148,43 +151,45 @@ impl Line {
     fn in_vain(&self) -> bool {
         let one = self.taken_for.load(Ordering::Relaxed);
         // By then, if all turns are at it.
-        let served = micros(self.serves_within()).saturating_mul(self.turns);
-        let in_vain = self.waiting.load(Ordering::Relaxed).saturating_mul(one) > served;
+        let served = micros(MOMENT).saturating_mul(self.turns);
+        let in_vain = self.waiting.load(Ordering::Relaxed).saturating_mul(one) > served
+            && self.since(&self.calm_at) > BURST;
         if in_vain {
-            self.refused_at.store(self.now(), Ordering::Relaxed);
+            self.note(&self.refused_at);
         }
         in_vain
     }
 
-    /// In how long whoever comes now is to be served.
-    fn serves_within(&self) -> Duration {
-        let calm = self.calm_at.load(Ordering::Relaxed);
-        if self.now().saturating_sub(calm) > micros(BURST) { MOMENT } else { BURST }
+    fn since(&self, last: &AtomicU64) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_micros(last.load(Ordering::Relaxed)))
     }
 
-    fn now(&self) -> u64 {
-        micros(self.began.elapsed())
+    fn note(&self, last: &AtomicU64) {
+        last.store(micros(self.began.elapsed()), Ordering::Relaxed);
     }
 
     fn hold(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Held {
-        Held { line: Arc::clone(self), since: Instant::now(), _permit: permit }
+        self.hold_since(permit, Instant::now())
     }
 
-    async fn take(&self) -> Result<OwnedSemaphorePermit, TooMany> {
+    fn hold_since(self: &Arc<Self>, permit: OwnedSemaphorePermit, since: Instant) -> Held {
+        Held { line: Arc::clone(self), since, _permit: permit }
+    }
+
+    async fn take(&self, until: Instant) -> Result<OwnedSemaphorePermit, TooMany> {
         if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
-            let (now, refused) = (self.now(), self.refused_at.load(Ordering::Relaxed));
-            if refused == 0 || now.saturating_sub(refused) > micros(BURST) {
-                self.calm_at.store(now, Ordering::Relaxed);
+            if self.since(&self.refused_at) > BURST || self.since(&self.waited_at) > MOMENT {
+                self.note(&self.calm_at);
             }
             return Ok(free);
         }
         if self.in_vain() {
             return Err(TooMany);
         }
-        let _in_line = InLine::stand(&self.waiting);
-        let turn = timeout(BURST, Arc::clone(&self.free).acquire_owned()).await;
+        let _in_line = InLine::stand(self);
+        let turn = timeout_at(until, Arc::clone(&self.free).acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| {
-            self.refused_at.store(self.now(), Ordering::Relaxed);
+            self.note(&self.refused_at);
             TooMany
         })
     }
@@ -209,18 +214,19 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// Somebody who waits, until it is dropped.
-struct InLine<'a>(&'a AtomicU64);
+struct InLine<'a>(&'a Line);
 
 impl<'a> InLine<'a> {
-    fn stand(line: &'a AtomicU64) -> Self {
-        line.fetch_add(1, Ordering::Relaxed);
+    fn stand(line: &'a Line) -> Self {
+        line.waiting.fetch_add(1, Ordering::Relaxed);
         Self(line)
     }
 }
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.note(&self.0.waited_at);
     }
 }
 
@@ -246,30 +252,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_is_short_until_nobody_has_been_refused_for_a_while() {
+    async fn a_line_is_short_until_nobody_is_refused_or_nobody_waits() {
         let turns = Arc::new(turns(1));
+        let tick = Duration::from_millis(1);
+        let is_short = || turns.all.since(&turns.all.calm_at) > BURST;
         end(turns.take(false, None).await.unwrap(), MOMENT).await;
-        let within = || turns.all.serves_within();
-        let held = turns.take(false, None).await.unwrap();
-        assert_eq!(within(), BURST);
-        tokio::time::advance(BURST + MOMENT).await;
-        assert_eq!(within(), MOMENT, "nobody found one free");
-
-        let waiting = [1, 2].map(|_| {
-            let turns = Arc::clone(&turns);
-            tokio::spawn(async move { turns.take(false, None).await.map(drop) })
-        });
-        tokio::task::yield_now().await;
-        assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
-        drop(held);
-        for waits in waiting {
-            waits.await.unwrap().unwrap();
+        for (then, short) in [(tick, true), (MOMENT + tick, false), (BURST + tick, false)] {
+            let held = turns.take(false, None).await.unwrap();
+            assert!(!is_short(), "one was free");
+            tokio::time::advance(BURST + MOMENT).await;
+            assert!(is_short(), "nobody found one free");
+            let waiting = [1, 2].map(|_| {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { turns.take(false, None).await.map(drop) })
+            });
+            tokio::task::yield_now().await;
+            assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
+            drop(held);
+            for waits in waiting {
+                waits.await.unwrap().unwrap();
+            }
+            tokio::time::advance(then).await;
+            drop(turns.take(false, None).await.unwrap());
+            assert_eq!(is_short(), short, "{then:?} after one was told to come again");
+            tokio::time::advance(BURST * 2).await;
         }
-        drop(turns.take(false, None).await.unwrap());
-        assert_eq!(within(), MOMENT, "one is free, and others were told to come again");
-        tokio::time::advance(BURST + Duration::from_millis(1)).await;
-        drop(turns.take(false, None).await.unwrap());
-        assert_eq!(within(), BURST);
     }
 
     #[tokio::test(start_paused = true)]
@@ -293,16 +300,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_many_stand_in_line_as_are_served_in_time() {
-        let lines = [(Duration::ZERO, BURST), (BURST * 2, MOMENT)];
-        let (five, many, none) = ((0.2, 6), (0.004, 251), (2.0, 1));
-        for ((standing, within), (one_takes, stand)) in
-            lines.into_iter().flat_map(|line| [five, many, none].map(|turns| (line, turns)))
-        {
+    async fn as_many_stand_in_line_as_are_served_in_a_moment() {
+        for (one_takes, stand) in [(MOMENT / 5, 6), (MOMENT / 250, 251), (MOMENT * 2, 1)] {
             let turns = Arc::new(turns(1));
-            end(turns.take(false, None).await.unwrap(), within.mul_f64(one_takes)).await;
+            end(turns.take(false, None).await.unwrap(), one_takes).await;
             let _held = turns.take(false, None).await.unwrap();
-            tokio::time::advance(standing).await;
+            tokio::time::advance(BURST * 2).await;
             let line: Vec<_> = (0..stand)
                 .map(|_| {
                     let turns = Arc::clone(&turns);

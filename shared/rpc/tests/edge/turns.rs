@@ -1,12 +1,18 @@
 //! Who is worked on, and who waits for its turn.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::join_all;
 use tonic::Code;
 use yinyom_rpc::ServerConfig;
+use yinyom_telemetry::{TelemetryConfig, init_to};
 
 use crate::echo::COUNT;
 use crate::running::{Running, frame};
+
+/// More than the log names of those who are turned away at once.
+const RUSH: usize = 100;
 
 async fn one_at_a_time() -> Running {
     Running::with(ServerConfig { max_busy_calls: 1, ..ServerConfig::default() }, None).await
@@ -26,6 +32,25 @@ async fn a_call_waits_for_its_turn_and_is_told_to_come_again_if_it_does_not_come
     let (worked, ()) = tokio::join!(working, meanwhile);
     assert_eq!(worked.text(), "released");
     assert_eq!(server.say("hello").await.text(), "hello");
+}
+
+#[tokio::test]
+async fn those_who_are_turned_away_fill_no_log() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let _telemetry = init_to(&TelemetryConfig::new("test"), Arc::clone(&log)).unwrap();
+    let server = one_at_a_time().await;
+    let working = server.say("wait");
+    let meanwhile = async {
+        server.levers.waiting.notified().await;
+        for told in join_all((0..RUSH).map(|_| server.say("hello"))).await {
+            assert_eq!(told.status().code(), Code::ResourceExhausted);
+        }
+        server.levers.release.notify_one();
+    };
+    tokio::join!(working, meanwhile);
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let named = log.lines().filter(|line| line.contains("ResourceExhausted")).count();
+    assert!((1..RUSH).contains(&named), "some are named, for whoever looks for them: {named}");
 }
 
 #[tokio::test]
