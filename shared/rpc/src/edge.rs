@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 use yinyom_identity::{Authenticator, Caller};
-use yinyom_kernel::{Fault as _, holding, waited_for};
+use yinyom_kernel::{holding, waited_for};
 use yinyom_telemetry::{TRACE_PARENT, continue_from};
 
 use crate::admission::{Admission, Place};

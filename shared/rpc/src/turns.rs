@@ -7,25 +7,17 @@
 //! their time they wait for their clients. Who only waits for others lets go of its turn
 //! (`yinyom_kernel::let_go`). A quarter of the turns is never one business's: whoever floods us stands in a line of his own.
 
+mod line;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+
+pub(crate) use line::Line;
+use line::{BURST, Held, TooMany};
 
 use crate::{EdgeFault, ServerConfig};
-
-/// How long one waits for a turn at most.
-const BURST: Duration = Duration::from_millis(250);
-
-/// A line that has not been empty for [`BURST`] is kept so short that it is served in this time, if each takes as long as those
-/// before did; until nobody has been refused for a [`BURST`], or nobody has waited for as long as this. That it is short, and not
-/// that one waits no longer, keeps it quick: what holds up all for once, like a disk, sends nobody away who waits.
-const MOMENT: Duration = Duration::from_millis(25);
-
-/// So many calls count for how long one takes.
-const REMEMBERED: u64 = 16;
 
 /// The turns of a server.
 pub(crate) struct Turns {
@@ -35,20 +27,6 @@ pub(crate) struct Turns {
     /// For those that are kept while an answer goes out.
     kept: Arc<Semaphore>,
     most_of_a_business: usize,
-}
-
-/// Turns that are handed out one after the other, to whoever came first.
-pub(crate) struct Line {
-    turns: u64,
-    free: Arc<Semaphore>,
-    began: Instant,
-    /// When it was last no longer than one can bear; in microseconds from then, as what follows.
-    calm_at: AtomicU64,
-    refused_at: AtomicU64,
-    waited_at: AtomicU64,
-    waiting: AtomicU64,
-    /// How long a turn takes, in microseconds.
-    taken_for: AtomicU64,
 }
 
 /// A turn that somebody has.
@@ -61,16 +39,6 @@ enum One {
     OfAll { _held: Held },
     Urgent { _permit: OwnedSemaphorePermit },
 }
-
-/// A turn of a line; tells it how long it took.
-struct Held {
-    line: Arc<Line>,
-    since: Instant,
-    _permit: OwnedSemaphorePermit,
-}
-
-/// There is none for who comes now.
-struct TooMany;
 
 impl Turns {
     pub(crate) fn new(config: &ServerConfig) -> Self {
@@ -134,106 +102,14 @@ impl Turns {
     }
 }
 
-impl Line {
-    fn of(turns: usize) -> Self {
-        Self {
-            turns: u64::try_from(turns).unwrap_or(u64::MAX),
-            free: Arc::new(Semaphore::new(turns)),
-            began: Instant::now(),
-            calm_at: AtomicU64::new(0),
-            refused_at: AtomicU64::new(0),
-            waited_at: AtomicU64::new(0),
-            waiting: AtomicU64::new(0),
-            taken_for: AtomicU64::new(0),
-        }
-    }
-
-    fn in_vain(&self) -> bool {
-        let one = self.taken_for.load(Ordering::Relaxed);
-        // By then, if all turns are at it.
-        let served = micros(MOMENT).saturating_mul(self.turns);
-        let in_vain = self.waiting.load(Ordering::Relaxed).saturating_mul(one) > served
-            && self.since(&self.calm_at) > BURST;
-        if in_vain {
-            self.note(&self.refused_at);
-        }
-        in_vain
-    }
-
-    fn since(&self, last: &AtomicU64) -> Duration {
-        self.began.elapsed().saturating_sub(Duration::from_micros(last.load(Ordering::Relaxed)))
-    }
-
-    fn note(&self, last: &AtomicU64) {
-        last.store(micros(self.began.elapsed()), Ordering::Relaxed);
-    }
-
-    fn hold(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Held {
-        self.hold_since(permit, Instant::now())
-    }
-
-    fn hold_since(self: &Arc<Self>, permit: OwnedSemaphorePermit, since: Instant) -> Held {
-        Held { line: Arc::clone(self), since, _permit: permit }
-    }
-
-    async fn take(&self, until: Instant) -> Result<OwnedSemaphorePermit, TooMany> {
-        if let Ok(free) = Arc::clone(&self.free).try_acquire_owned() {
-            if self.since(&self.refused_at) > BURST || self.since(&self.waited_at) > MOMENT {
-                self.note(&self.calm_at);
-            }
-            return Ok(free);
-        }
-        if self.in_vain() {
-            return Err(TooMany);
-        }
-        let _in_line = InLine::stand(self);
-        let turn = timeout_at(until, Arc::clone(&self.free).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
-            self.note(&self.refused_at);
-            TooMany
-        })
-    }
-
-    /// That two at once forget one of them does no harm.
-    fn took(&self, turn: Duration) {
-        let before = self.taken_for.load(Ordering::Relaxed);
-        let sum = before.saturating_mul(REMEMBERED - 1).saturating_add(micros(turn));
-        let mean = if before == 0 { micros(turn) } else { sum / REMEMBERED };
-        self.taken_for.store(mean, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.line.took(self.since.elapsed());
-    }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Somebody who waits, until it is dropped.
-struct InLine<'a>(&'a Line);
-
-impl<'a> InLine<'a> {
-    fn stand(line: &'a Line) -> Self {
-        line.waiting.fetch_add(1, Ordering::Relaxed);
-        Self(line)
-    }
-}
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.note(&self.0.waited_at);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use super::line::{MOMENT, REMEMBERED, micros};
     use super::*;
 
     fn turns(max_busy_calls: usize) -> Turns {
@@ -253,11 +129,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_is_short_until_nobody_is_refused_or_nobody_waits() {
-        let turns = Arc::new(turns(1));
         let tick = Duration::from_millis(1);
-        let is_short = || turns.all.since(&turns.all.calm_at) > BURST;
-        end(turns.take(false, None).await.unwrap(), MOMENT).await;
         for (then, short) in [(tick, true), (MOMENT + tick, false), (BURST + tick, false)] {
+            let turns = Arc::new(turns(1));
+            let is_short = || turns.all.since(&turns.all.calm_at) > BURST;
+            end(turns.take(false, None).await.unwrap(), MOMENT).await;
+            tokio::time::advance(BURST * 2).await;
             let held = turns.take(false, None).await.unwrap();
             assert!(!is_short(), "one was free");
             tokio::time::advance(BURST + MOMENT).await;
@@ -275,7 +152,73 @@ mod tests {
             tokio::time::advance(then).await;
             drop(turns.take(false, None).await.unwrap());
             assert_eq!(is_short(), short, "{then:?} after one was told to come again");
-            tokio::time::advance(BURST * 2).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_stands_and_turns_nobody_away_for_a_while_is_long_again_once_it_ends() {
+        let turns = Arc::new(turns(1));
+        let is_short = || turns.all.since(&turns.all.calm_at) > BURST;
+        end(turns.take(false, None).await.unwrap(), MOMENT).await;
+        let mut held = turns.take(false, None).await.unwrap();
+        assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
+        for _ in 0..BURST.as_millis() / MOMENT.as_millis() + 1 {
+            let next = tokio::spawn({
+                let turns = Arc::clone(&turns);
+                async move { turns.take(false, None).await }
+            });
+            tokio::task::yield_now().await;
+            end(held, MOMENT).await;
+            held = next.await.unwrap().unwrap();
+        }
+        assert!(is_short());
+        drop(held);
+        drop(turns.take(false, None).await.unwrap());
+        assert!(!is_short());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_burst_nobody_is_refused_before_its_time() {
+        let turns = Arc::new(turns(1));
+        end(turns.take(false, None).await.unwrap(), MOMENT).await;
+        let _held = turns.take(false, None).await.unwrap();
+        let waits = async || (turns.take(false, None).await.err(), Instant::now());
+        let came = Instant::now();
+        for (refused, at) in futures::future::join_all((0..100).map(|_| waits())).await {
+            assert_eq!((refused, at - came), (Some(EdgeFault::Overloaded), BURST));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stands_in_two_lines_waits_no_longer_and_has_a_turn_of_its_business_meanwhile()
+    {
+        let wait = Duration::from_millis(20);
+        for (last, gets_it) in [(BURST - wait, true), (BURST + wait, false)] {
+            let turns = Arc::new(turns(4));
+            let share = turns.share();
+            let stand = |share: Option<&Arc<Line>>| {
+                let (turns, share) = (Arc::clone(&turns), share.map(Arc::clone));
+                tokio::spawn(async move { turns.take(false, share).await })
+            };
+            let take = || turns.take(false, Some(Arc::clone(&share)));
+            let first = take().await.unwrap();
+            let _others = (take().await.unwrap(), take().await.unwrap());
+            let stranger = turns.take(false, None).await.unwrap();
+            let came = Instant::now();
+            let another = stand(None);
+            let waits = stand(Some(&share));
+            tokio::time::sleep(last - wait).await;
+            // Its place is the other one's, and what is left is that of the business.
+            drop(first);
+            let _another = another.await.unwrap().unwrap();
+            tokio::time::sleep_until(came + last).await;
+            drop(stranger);
+            let outcome = waits.await.unwrap();
+            assert_eq!(outcome.is_ok(), gets_it);
+            drop(outcome);
+            let before = micros(last - wait);
+            let mean = if gets_it { (before * 15 + micros(wait)) / 16 } else { before };
+            assert_eq!(share.taken_for.load(Ordering::Relaxed), mean);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who is worked on, and who waits for its turn.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,19 @@ use crate::running::{Running, frame};
 
 /// More than the log names of those who are turned away at once.
 const RUSH: usize = 100;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 async fn one_at_a_time() -> Running {
     Running::with(ServerConfig { max_busy_calls: 1, ..ServerConfig::default() }, None).await
@@ -36,8 +50,9 @@ async fn a_call_waits_for_its_turn_and_is_told_to_come_again_if_it_does_not_come
 
 #[tokio::test]
 async fn those_who_are_turned_away_fill_no_log() {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let _telemetry = init_to(&TelemetryConfig::new("test"), Arc::clone(&log)).unwrap();
+    let log = Log::default();
+    let to = log.clone();
+    let _telemetry = init_to(&TelemetryConfig::new("test"), move || to.clone()).unwrap();
     let server = one_at_a_time().await;
     let working = server.say("wait");
     let meanwhile = async {
@@ -48,7 +63,7 @@ async fn those_who_are_turned_away_fill_no_log() {
         server.levers.release.notify_one();
     };
     tokio::join!(working, meanwhile);
-    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let named = log.lines().filter(|line| line.contains("ResourceExhausted")).count();
     assert!((1..RUSH).contains(&named), "some are named, for whoever looks for them: {named}");
 }
