@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// How long one waits for a turn at most.
-pub(super) const BURST: Duration = Duration::from_millis(250);
+pub(super) const BURST: Duration = Duration::from_millis(100);
 
 /// A line that has not been empty for [`BURST`] is kept so short that it is served in this time, if each takes as long as those
 /// before did; until nobody has been refused for a [`BURST`], or nobody has waited for as long as this. That it is short, and not

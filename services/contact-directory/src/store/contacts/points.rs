@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tokio::task::yield_now;
 use uuid::Uuid;
 use yinyom_consent::Channel;
 use yinyom_db::{DbError, Record, Rows, Tx};
@@ -11,6 +12,10 @@ use super::{BusinessKeys, ContactRow, StoreError, narrow};
 use crate::domain::Contact;
 use crate::domain::points::{Point, channel_of};
 use crate::store::keys::seal_key;
+
+/// How many addresses are opened before others have the thread: those of a page of a thousand take milliseconds, and whoever
+/// says no meanwhile would wait for each such page at each of his steps.
+const AT_ONCE: usize = 128;
 
 #[derive(Record)]
 pub(super) struct PointRow {
@@ -39,8 +44,13 @@ pub async fn with_points(
         .fetch_all()
         .await?;
     let mut by_contact: HashMap<Uuid, Vec<Point>> = HashMap::with_capacity(rows.len());
-    for row in points {
-        by_contact.entry(row.contact_id).or_default().push(open(keys, &row)?);
+    for some in points.chunks(AT_ONCE) {
+        for row in some {
+            by_contact.entry(row.contact_id).or_default().push(open(keys, row)?);
+        }
+        if some.len() == AT_ONCE {
+            yield_now().await;
+        }
     }
     rows.into_iter()
         .map(|row| {
