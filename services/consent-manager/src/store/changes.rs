@@ -9,7 +9,8 @@ use super::rows::{self, micros};
 use crate::domain::{ChangeFilter, Recorded};
 
 /// Changes that match `filter`, newest first, before the one at index `before`. On PostgreSQL contact, member and time have
-/// an index; for all else it walks back over what does not match.
+/// an index; for all else it walks back over what does not match. A plan for any values, even one used for no filter alone, takes
+/// the filters for narrow, and sorts the whole ledger for a page.
 pub async fn page(
     tx: &mut Tx,
     filter: &ChangeFilter,
@@ -18,7 +19,7 @@ pub async fn page(
 ) -> Result<Vec<Recorded>, StoreError> {
     let (actor_id, actor_name) = rows::wanted(filter.actor.as_ref());
     let (parent_kind, parent_id) = rows::wanted_parent(filter.surface_parent);
-    let query = tx
+    let rows = tx
         // Channel 1 is the phone, 2 is e-mail.
         .scoped(select!(
             "ledger_index < $2
@@ -62,9 +63,9 @@ pub async fn page(
         .bind(parent_id)
         .bind(filter.method.map(|method| i32::from(method.code())))
         .bind(filter.notice_version.clone())
-        .bind(size.fetch());
-    let all = *filter == ChangeFilter::default();
-    let query = if all { query } else { query.plan_for_values() };
-    let rows = query.fetch_all().await?;
+        .bind(size.fetch())
+        .plan_for_values()
+        .fetch_all()
+        .await?;
     read(tx, rows)
 }

@@ -98,7 +98,7 @@ pub async fn page(
     let (parent_kind, parent_id) = rows::wanted_parent(filter.surface_parent);
     let (contact, channel) =
         after.map_or((Uuid::nil(), 0), |(contact, channel)| (contact.uuid(), channel.code()));
-    let query = tx
+    let rows = tx
         // A grant that ran out (2, past) is NOT_SET (1).
         .scoped(select!(
             "(contact_id, channel) > ($2, $3)
@@ -145,10 +145,10 @@ pub async fn page(
         .bind(parent_id)
         .bind(filter.method.map(|method| i32::from(method.code())))
         .bind(filter.notice_version.clone())
-        .bind(size.fetch());
-    let all = *filter == ConsentFilter::default();
-    let query = if all { query } else { query.plan_for_values() };
-    let rows = query.fetch_all::<ConsentRow>().await?;
+        .bind(size.fetch())
+        .plan_for_values()
+        .fetch_all::<ConsentRow>()
+        .await?;
     rows.into_iter().map(ConsentRow::read).collect()
 }
 

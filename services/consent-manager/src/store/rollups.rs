@@ -1,5 +1,6 @@
 //! Kept counts: current totals, and what happened when and by whom. What they do not know, the clock, is asked of the
-//! current consents (TRAPS 19).
+//! current consents (TRAPS 19). What reports ask is planned for the stretch of time that they ask for: a plan for any would
+//! read a business's counts from beginning to end.
 
 use jiff::Timestamp;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
@@ -173,7 +174,8 @@ pub async fn counted(tx: &mut Tx, pieces: &[Piece]) -> Result<ByChannel<Vec<Coun
         ),
     );
     let mut counted = ByChannel::from_fn(|_| vec![Counts::default(); pieces.len()]);
-    let found = tx.scoped(sql).rows(numbered(pieces)).fetch_all::<CountedPiece>().await?;
+    let query = tx.scoped(sql).plan_for_values().rows(numbered(pieces));
+    let found = query.fetch_all::<CountedPiece>().await?;
     for row in found {
         let piece = usize::try_from(row.piece).unwrap_or(usize::MAX);
         let of = counted.get_mut(rows::channel(row.channel)?);
@@ -229,6 +231,7 @@ pub async fn by_value(
     let (plain, signs): (Vec<Piece>, Vec<i64>) = pieces.iter().copied().unzip();
     let found = tx
         .scoped(sql)
+        .plan_for_values()
         .bind(from)
         .bind(length)
         .rows(numbered(&plain).ints("sign", signs))
@@ -262,6 +265,7 @@ pub async fn due_in(
                AND c.expires_at >= batch.since AND c.expires_at < batch.beyond
              GROUP BY batch.bucket, c.channel",
         )
+        .plan_for_values()
         .bind(now.as_microsecond())
         .rows(
             Rows::new()

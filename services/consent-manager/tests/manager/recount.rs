@@ -17,7 +17,7 @@ use crate::support::history::{Dice, Histories};
 use crate::support::*;
 
 #[expect(clippy::disallowed_methods, reason = "the test is the business")]
-fn scope(world: &World) -> Scope {
+pub fn scope(world: &World) -> Scope {
     Scope::assume(world.business)
 }
 

@@ -2,17 +2,22 @@
 
 use consent_manager::MIGRATIONS;
 use consent_manager::domain::{ChangeFilter, Recorded};
-use consent_manager::store::{changes, heads, ledger, tree};
+use consent_manager::store::{changes, consents, heads, ledger, tree};
 use jiff::Timestamp;
 use uuid::Uuid;
 use yinyom_consent::{
     Actor, Cause, Channel, ChannelChange, ConsentChange, ConsentState, EvidenceMethod, Role,
     Surface, SurfaceParent,
 };
+use yinyom_db::Tx;
 use yinyom_kernel::{BusinessId, PageSize, Scope};
 use yinyom_testkit::row_security::{assert_own_rows_alone, assert_row_security};
-use yinyom_testkit::{TestDb, both_databases};
+use yinyom_testkit::{TestDb, both_databases, on_postgres};
 use yinyom_transparency::Node;
+
+use crate::exports::lived;
+use crate::recount;
+use crate::support::World;
 
 /// A change with each field now this way, now that way.
 fn change(business: BusinessId, seq: i64, step: usize) -> ConsentChange {
@@ -116,6 +121,48 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
         tables,
         if db.is_postgres() { vec!["ledger", "ledger_heads", "tree_nodes"] } else { vec![] }
     );
+}
+
+/// How many rows of the ledger and of consents PostgreSQL has looked at for this transaction.
+async fn looked_at(tx: &mut Tx) -> i64 {
+    let both = ["ledger", "consents"].map(|of| {
+        format!(
+            "pg_stat_get_xact_tuples_fetched('{of}'::regclass) + pg_stat_get_xact_tuples_returned('{of}'::regclass)"
+        )
+    });
+    tx.query(sqlx::AssertSqlSafe(format!("SELECT {}", both.join(" + ")))).scalar().await.unwrap()
+}
+
+/// Whatever the planner believes of filters that are not there.
+async fn a_page_reads_what_it_shows_and_not_the_business(db: TestDb) {
+    let world = World::new(db).await;
+    lived(&world, 300).await;
+    for told in ["ANALYZE ledger", "ANALYZE consents"] {
+        let mut tx = world.db.read_unscoped().await.unwrap();
+        tx.query(told).execute().await.unwrap();
+    }
+    let (size, filters) = (PageSize::read(10).unwrap(), Default::default());
+    let mut tx = world.db.snapshot(recount::scope(&world)).await.unwrap();
+    for _ in 0..3 {
+        let before = looked_at(&mut tx).await;
+        let changes = changes::page(&mut tx, &filters, None, size).await.unwrap();
+        let after_changes = looked_at(&mut tx).await;
+        let now = world.now();
+        let consents = consents::page(&mut tx, &Default::default(), now, None, size).await.unwrap();
+        let after_consents = looked_at(&mut tx).await;
+        assert_eq!(
+            (changes.len(), consents.len()),
+            (11, 11),
+            "one more, to know whether there is one"
+        );
+        let each = (after_changes - before, after_consents - after_changes);
+        assert!(each.0 <= 50 && each.1 <= 50, "{each:?}");
+    }
+}
+
+#[test]
+fn a_page_reads_what_it_shows_and_not_the_business_on_postgres() {
+    on_postgres(&MIGRATIONS, a_page_reads_what_it_shows_and_not_the_business);
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test is the business")]
