@@ -1,10 +1,11 @@
 //! From an address to a database that is open and up to date.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use tokio::time::Instant;
 
 use crate::changes::Changes;
 use crate::db::{Inner, pass};

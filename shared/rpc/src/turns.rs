@@ -162,7 +162,7 @@ mod tests {
         end(turns.take(false, None).await.unwrap(), MOMENT).await;
         let mut held = turns.take(false, None).await.unwrap();
         assert_eq!(turns.take(false, None).await.err(), Some(EdgeFault::Overloaded));
-        for _ in 0..BURST.as_millis() / MOMENT.as_millis() + 1 {
+        for _ in 0..=BURST.as_millis() / MOMENT.as_millis() {
             let next = tokio::spawn({
                 let turns = Arc::clone(&turns);
                 async move { turns.take(false, None).await }
@@ -193,7 +193,7 @@ mod tests {
     async fn whoever_stands_in_two_lines_waits_no_longer_and_has_a_turn_of_its_business_meanwhile()
     {
         let wait = Duration::from_millis(20);
-        for (last, gets_it) in [(BURST - wait, true), (BURST + wait, false)] {
+        for (given_up, gets_it) in [(BURST.saturating_sub(wait * 2), true), (BURST, false)] {
             let turns = Arc::new(turns(4));
             let share = turns.share();
             let stand = |share: Option<&Arc<Line>>| {
@@ -207,16 +207,16 @@ mod tests {
             let came = Instant::now();
             let another = stand(None);
             let waits = stand(Some(&share));
-            tokio::time::sleep(last - wait).await;
+            tokio::time::sleep(given_up).await;
             // Its place is the other one's, and what is left is that of the business.
             drop(first);
             let _another = another.await.unwrap().unwrap();
-            tokio::time::sleep_until(came + last).await;
+            tokio::time::sleep_until(came + given_up + wait).await;
             drop(stranger);
             let outcome = waits.await.unwrap();
             assert_eq!(outcome.is_ok(), gets_it);
             drop(outcome);
-            let before = micros(last - wait);
+            let before = micros(given_up);
             let mean = if gets_it { (before * 15 + micros(wait)) / 16 } else { before };
             assert_eq!(share.taken_for.load(Ordering::Relaxed), mean);
         }

@@ -1,7 +1,7 @@
 //! What the store gives back is what it was given, to the byte that is hashed.
 
 use consent_manager::MIGRATIONS;
-use consent_manager::domain::{ChangeFilter, Recorded};
+use consent_manager::domain::{ChangeFilter, ConsentFilter, Recorded};
 use consent_manager::store::{changes, consents, heads, ledger, tree};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -141,14 +141,15 @@ async fn a_page_reads_what_it_shows_and_not_the_business(db: TestDb) {
         let mut tx = world.db.read_unscoped().await.unwrap();
         tx.query(told).execute().await.unwrap();
     }
-    let (size, filters) = (PageSize::read(10).unwrap(), Default::default());
+    let size = PageSize::read(10).unwrap();
+    let (of_changes, of_consents) = (ChangeFilter::default(), ConsentFilter::default());
     let mut tx = world.db.snapshot(recount::scope(&world)).await.unwrap();
     for _ in 0..3 {
         let before = looked_at(&mut tx).await;
-        let changes = changes::page(&mut tx, &filters, None, size).await.unwrap();
+        let changes = changes::page(&mut tx, &of_changes, None, size).await.unwrap();
         let after_changes = looked_at(&mut tx).await;
         let now = world.now();
-        let consents = consents::page(&mut tx, &Default::default(), now, None, size).await.unwrap();
+        let consents = consents::page(&mut tx, &of_consents, now, None, size).await.unwrap();
         let after_consents = looked_at(&mut tx).await;
         assert_eq!(
             (changes.len(), consents.len()),
