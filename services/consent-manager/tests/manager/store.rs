@@ -123,7 +123,8 @@ async fn postgres_itself_keeps_businesses_apart(db: TestDb) {
     );
 }
 
-/// How many rows of the ledger and of consents PostgreSQL has looked at for this transaction.
+/// How many rows of the ledger and of consents PostgreSQL has gathered for this transaction, other than one by one in the
+/// order of an index.
 async fn looked_at(tx: &mut Tx) -> i64 {
     let both = ["ledger", "consents"].map(|of| {
         format!(
