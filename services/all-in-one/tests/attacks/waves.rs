@@ -109,17 +109,20 @@ pub async fn slow_readers(target: &Target, connections: usize, calls: usize) -> 
     let mut lines = Vec::new();
     for _ in 0..connections {
         let mut line = Line::open(&target.address, Manners::NO_READER).await.unwrap();
-        for _ in 0..calls {
-            let stream = line.stream();
+        let streams: Vec<_> = (0..calls).map(|_| line.stream()).collect();
+        for &stream in &streams {
             line.write(&whole_call(stream, LIST, &target.member, &message)).await.unwrap();
         }
-        lines.push(line);
+        lines.push((line, streams));
     }
-    for line in &mut lines {
-        line.until_closed().await;
+    // The first ones keep the turns of the business: a connection of which every call was refused has nothing to read.
+    let mut closed = 0;
+    for (line, streams) in &mut lines {
+        closed += usize::from(until_ended(line, streams).await == Left::Closed);
     }
+    assert!(closed > 0, "nobody had an answer to read");
     served_again(target).await;
-    format!("{connections} connections with {calls} answers each that nobody read, all closed")
+    format!("{connections} connections with {calls} answers each that nobody read, {closed} closed")
 }
 
 /// Messages of which a byte comes, and no more.
@@ -156,8 +159,15 @@ pub async fn endless(target: &Target, connections: usize, streams: usize) -> Str
     format!("{connections} connections with {streams} imports each that never begin, all ended")
 }
 
+/// What is left of a connection whose calls have ended.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Open,
+    Closed,
+}
+
 /// Waits until the server has ended each of them, whether with an answer or without.
-async fn until_ended(line: &mut Line, streams: &[u32]) {
+async fn until_ended(line: &mut Line, streams: &[u32]) -> Left {
     let mut open: HashSet<_> = streams.iter().copied().collect();
     while !open.is_empty() {
         match line.event().await {
@@ -165,9 +175,10 @@ async fn until_ended(line: &mut Line, streams: &[u32]) {
                 open.remove(&stream);
             }
             Event::GoAway(_) => {}
-            Event::Closed => return,
+            Event::Closed => return Left::Closed,
         }
     }
+    Left::Open
 }
 
 /// The business that attacked has its places again.
