@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use log::LevelFilter;
-use sqlx::{ConnectOptions, Connection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 use tokio::time::Instant;
 
 use crate::changes::Changes;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use sqlx::{Connection, PgConnection};
 use yinyom_bench::goal::Outcome;
 use yinyom_bench::instructions::{self, Baseline};
@@ -20,6 +21,10 @@ use yinyom_kernel::{Clock, SystemClock};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What [`Run`] can be asked for.
+const NAMES: [&str; 14] =
+    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14"];
 
 /// Measures the services beside what the database and the wire allow.
 #[derive(clap::Parser)]
@@ -45,7 +50,7 @@ enum Cli {
 #[derive(clap::Args)]
 struct Run {
     /// Which, by their numbers; all but 12, which takes an hour, if none is named.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(NAMES))]
     goals: Vec<String>,
     /// How long a sample takes.
     #[arg(long, default_value_t = 5)]

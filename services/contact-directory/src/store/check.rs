@@ -27,6 +27,7 @@ struct Row {
     expires_at: Option<i64>,
     set_at: i64,
     refused_before: bool,
+    has_address: bool,
 }
 
 /// The business's contacts after that one, or from the first one on, by id, that many at most.
@@ -47,6 +48,21 @@ pub async fn after(
     Ok(found.into_iter().map(ContactId::from).collect())
 }
 
+/// The columns of a channel, and whether the contact has an address in it. A query of its own for each contact, which finds it by
+/// its key, and one that PostgreSQL does not turn into a table of all that have one: before it has counted a new business, it
+/// would join all its points with each contact. `+ 0`, so that it does not look for them by the index that begins with the channel.
+macro_rules! channel {
+    ($state:literal, $expires_at:literal, $set_at:literal, $refused_before:literal) => {
+        concat!(
+            "SELECT c.contact_id, c.", $state, " AS state, c.", $expires_at, " AS expires_at, c.", $set_at, " AS set_at,
+                 c.", $refused_before, " AS refused_before, COALESCE((SELECT true FROM contact_points p
+                     WHERE p.business_id = c.business_id AND p.contact_id = c.contact_id AND p.channel + 0 = $2 LIMIT 1),
+                     false) AS has_address
+             FROM contacts c WHERE c.business_id = $1 AND c.contact_id IN {list}"
+        )
+    };
+}
+
 /// The channel of each of those contacts that the business has. Whether another contact refuses one of the addresses is
 /// looked up if it is `asked` for, and for those who do not refuse it themselves: who says no is not asked about others.
 pub async fn channels(
@@ -57,44 +73,17 @@ pub async fn channels(
 ) -> Result<Vec<ChannelOf>, StoreError> {
     let sql = match channel {
         Channel::Phone => {
-            "SELECT contact_id, phone_state AS state, phone_expires_at AS expires_at, phone_set_at AS set_at,
-                 phone_refused_before AS refused_before
-             FROM contacts WHERE business_id = $1 AND contact_id IN {list}"
+            channel!("phone_state", "phone_expires_at", "phone_set_at", "phone_refused_before")
         }
         Channel::Email => {
-            "SELECT contact_id, email_state AS state, email_expires_at AS expires_at, email_set_at AS set_at,
-                 email_refused_before AS refused_before
-             FROM contacts WHERE business_id = $1 AND contact_id IN {list}"
+            channel!("email_state", "email_expires_at", "email_set_at", "email_refused_before")
         }
     };
     let ids = uuids(contacts);
-    let rows = tx.scoped(sql).long_list(&ids).fetch_all::<Row>().await?;
-    // Apart, and not joined: before PostgreSQL has counted a new business, it joins all its points with each contact. `+ 0`, so
-    // that it does not look for them by the index that begins with the channel.
-    let points = tx
-        .scoped(
-            "SELECT contact_id, blind_index FROM contact_points
-             WHERE business_id = $1 AND channel + 0 = $2 AND contact_id IN {list}",
-        )
-        .bind(channel.code())
-        .long_list(&ids)
-        .fetch_all::<(Uuid, Vec<u8>)>()
-        .await?;
+    let rows = tx.scoped(sql).bind(channel.code()).long_list(&ids).fetch_all::<Row>().await?;
     let denied = ConsentState::Denied.code();
-    let open: HashSet<_> =
-        (rows.iter()).filter(|row| narrow(row.state) != denied).map(|row| row.contact_id).collect();
-    let concerned = || points.iter().filter(|(contact, _)| asked && open.contains(contact));
-    let addresses: Vec<_> = concerned().map(|(_, address)| address.clone()).collect();
-    let disputed: HashSet<_> = if addresses.is_empty() {
-        HashSet::new()
-    } else {
-        disputed(tx, channel, &addresses).await?.into_iter().collect()
-    };
-    let refused: HashSet<_> = concerned()
-        .filter(|(_, address)| disputed.contains(address))
-        .map(|(contact, _)| *contact)
-        .collect();
-    let with_address: HashSet<_> = points.iter().map(|(contact, _)| *contact).collect();
+    let open = rows.iter().filter(|row| asked && row.has_address && narrow(row.state) != denied);
+    let refused = refused(tx, channel, &open.map(|row| row.contact_id).collect::<Vec<_>>()).await?;
     rows.into_iter()
         .map(|row| {
             Ok(ChannelOf {
@@ -106,12 +95,36 @@ pub async fn channels(
                     refused_before: row.refused_before,
                 },
                 reach: Reach {
-                    has_address: with_address.contains(&row.contact_id),
+                    has_address: row.has_address,
                     refused_by_another: refused.contains(&row.contact_id),
                 },
             })
         })
         .collect()
+}
+
+/// Which of these contacts, who do not refuse the channel, have an address in it that somebody refuses.
+async fn refused(
+    tx: &mut Tx,
+    channel: Channel,
+    contacts: &[Uuid],
+) -> Result<HashSet<Uuid>, StoreError> {
+    if contacts.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let points = tx
+        .scoped(
+            "SELECT contact_id, blind_index FROM contact_points
+             WHERE business_id = $1 AND channel + 0 = $2 AND contact_id IN {list}",
+        )
+        .bind(channel.code())
+        .long_list(contacts)
+        .fetch_all::<(Uuid, Vec<u8>)>()
+        .await?;
+    let addresses: Vec<_> = points.iter().map(|(_, address)| address.clone()).collect();
+    let disputed: HashSet<_> = disputed(tx, channel, &addresses).await?.into_iter().collect();
+    let refused = points.into_iter().filter(|(_, address)| disputed.contains(address));
+    Ok(refused.map(|(contact, _)| contact).collect())
 }
 
 /// Which of those addresses somebody refuses and somebody does not: as the tallies have it, which change with the states

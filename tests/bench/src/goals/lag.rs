@@ -4,6 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
+use tonic::Code;
+use yinyom_proto::directory::v1 as dir;
 use yinyom_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use yinyom_proto::manager::v1 as man;
 use yinyom_proto::manager::v1::ledger_service_client::LedgerServiceClient;
@@ -61,15 +63,25 @@ impl Followed {
             next += PACE;
             let word = words[self.number % words.len()].clone();
             self.number += 1;
-            let set = self.consents.set_contact_consents(word).await.expect("it is recorded");
+            let seq = self.set(word).await;
             let committed = Instant::now();
-            let seq = set.into_inner().contact_consents.expect("consents").consent_seq;
             while !self.has(seq).await {
                 sleep(LOOK).await;
             }
             lags.saturating_record(committed.elapsed().as_nanos() as u64);
         }
         lags.value_at_percentile(99.0) as f64 / 1_000_000.0
+    }
+
+    /// Says it. Whoever is told to come again, because the disk stood still for a moment, does so.
+    async fn set(&mut self, word: dir::SetContactConsentsRequest) -> i64 {
+        loop {
+            match self.consents.set_contact_consents(word.clone()).await {
+                Ok(set) => return set.into_inner().contact_consents.expect("consents").consent_seq,
+                Err(status) if status.code() == Code::ResourceExhausted => sleep(PACE).await,
+                Err(status) => panic!("it is not recorded: {status}"),
+            }
+        }
     }
 
     async fn has(&mut self, seq: i64) -> bool {
