@@ -1,5 +1,6 @@
-//! What every call passes on its way to a handler, in this order: request id, deadline, a place
-//! among the calls under way, token, access table, a place for the business, its turn; and what every answer passes on its way out. Nothing of a message or of metadata is logged.
+//! What every call passes on its way to a handler, in this order: request id, deadline, whether it comes in vain, a place
+//! among the calls under way, token, access table, a place for the business, its turn; and what every answer passes on its
+//! way out. Nothing of a message or of metadata is logged.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use yinyom_identity::{Authenticator, Caller};
 use yinyom_kernel::{holding, waited_for};
 use yinyom_telemetry::{TRACE_PARENT, continue_from};
@@ -34,7 +35,7 @@ use crate::lines::{Arrived, Line, Stranger};
 use crate::made::Made;
 use crate::methods::Door;
 use crate::shape::shape;
-use crate::{Call, CallLimits, EdgeFault, REQUEST_ID, metrics, request_id, status};
+use crate::{Call, CallLimits, EdgeFault, REQUEST_ID, metrics, refusal, request_id, status};
 
 /// What all calls of a server share.
 pub(crate) struct Shared {
@@ -69,12 +70,10 @@ impl Service<Request<Body>> for Edge {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let arrival = Arrival::of(&request, &self.shared);
-        let span = tracing::info_span!(
-            "rpc",
-            otel.kind = "server",
-            rpc = arrival.name,
-            request_id = &*arrival.request_id
-        );
+        if arrival.may_come_in_vain() && self.shared.admission.turns.in_vain() {
+            return Box::pin(std::future::ready(Ok(self.turn_away(&arrival))));
+        }
+        let span = span(&arrival);
         let parent = request.headers().get(TRACE_PARENT).and_then(|value| value.to_str().ok());
         if let Some(parent) = parent {
             continue_from(&span, parent);
@@ -84,16 +83,36 @@ impl Service<Request<Body>> for Edge {
     }
 }
 
+fn span(arrival: &Arrival) -> Span {
+    tracing::info_span!(
+        "rpc",
+        otel.kind = "server",
+        rpc = arrival.name,
+        request_id = &*arrival.request_id
+    )
+}
+
 impl Edge {
+    /// Whoever comes in vain is told so before anything is made for him. In a rush these are nearly all, and each takes from what
+    /// is left for the others: the answer is ready, and most have no line in the log.
+    fn turn_away(&self, arrival: &Arrival) -> Response<Body> {
+        let mut response = refusal::overloaded(arrival.language);
+        if let Some(id) = request_id::header(&arrival.request_id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        let mut record = Record::of(arrival);
+        record.quiet = !self.shared.admission.rates.names();
+        if record.quiet {
+            record.finish(Code::ResourceExhausted);
+        } else {
+            span(arrival).in_scope(|| record.finish(Code::ResourceExhausted));
+        }
+        response
+    }
+
     async fn serve(self, mut request: Request<Body>, arrival: Arrival) -> Response<Body> {
         let arrived = request.extensions_mut().remove::<Arrived>();
-        let mut record = Record {
-            name: arrival.name,
-            started: arrival.started,
-            open: true,
-            quiet: false,
-            holds: None,
-        };
+        let mut record = Record::of(&arrival);
         let current =
             Current { request_id: Arc::clone(&arrival.request_id), deadline: arrival.deadline };
         let work = AssertUnwindSafe(self.admit(request, &arrival, arrived.as_ref())).catch_unwind();
@@ -138,9 +157,6 @@ impl Edge {
             Holds::Open { _line: stranger, _place: reflection.transpose().map_err(fault)? }
         } else {
             let mut place = admission.enter(arrival.is_urgent()).map_err(fault)?;
-            if arrival.takes_turns() && !arrival.is_urgent() && admission.turns.in_vain() {
-                return Err(fault(EdgeFault::Overloaded));
-            }
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);
@@ -273,6 +289,10 @@ enum Holds {
 }
 
 impl Record {
+    fn of(arrival: &Arrival) -> Self {
+        Self { name: arrival.name, started: arrival.started, open: true, quiet: false, holds: None }
+    }
+
     pub(crate) fn finish(&mut self, code: Code) {
         if !std::mem::take(&mut self.open) {
             return;
@@ -317,31 +337,35 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use yinyom_identity::{CallerTable, Subject, TokenIssuer, TokenVerifier};
+    use yinyom_kernel::Language;
 
     use super::*;
     use crate::ServerConfig;
 
-    #[tokio::test]
-    async fn a_described_method_without_an_access_entry_is_refused_to_everybody() {
+    fn edge(config: &ServerConfig, doors: HashMap<String, Door>) -> (Edge, TokenIssuer) {
         let clock: yinyom_kernel::SharedClock = Arc::new(yinyom_kernel::SystemClock);
         let issuer = TokenIssuer::generate("issuer", Arc::clone(&clock)).unwrap();
         let verifier =
             TokenVerifier::new(&issuer.jwks().unwrap(), "issuer", "yinyom", clock).unwrap();
         let callers = CallerTable::new(Vec::new(), vec!["vendor".to_owned()]).unwrap();
-        let door = Door { access: None, streaming: false };
-        let mut edge = Edge {
-            routes: Routes::default(),
-            shared: Arc::new(Shared {
-                authenticator: Arc::new(Authenticator::new(verifier, callers)),
-                doors: HashMap::from([("/a.B/C".to_owned(), door)]),
-                admission: Admission::new(&ServerConfig::default()),
-                unary_timeout: Duration::from_secs(1),
-                stream_idle_timeout: Duration::from_secs(1),
-                limits: CallLimits::default(),
-                draining: CancellationToken::new(),
-                cut: CancellationToken::new(),
-            }),
+        let shared = Shared {
+            authenticator: Arc::new(Authenticator::new(verifier, callers)),
+            doors,
+            admission: Admission::new(config),
+            unary_timeout: Duration::from_secs(1),
+            stream_idle_timeout: Duration::from_secs(1),
+            limits: CallLimits::default(),
+            draining: CancellationToken::new(),
+            cut: CancellationToken::new(),
         };
+        (Edge { routes: Routes::default(), shared: Arc::new(shared) }, issuer)
+    }
+
+    #[tokio::test]
+    async fn a_described_method_without_an_access_entry_is_refused_to_everybody() {
+        let door = Door { access: None, streaming: false };
+        let doors = HashMap::from([("/a.B/C".to_owned(), door)]);
+        let (mut edge, issuer) = edge(&ServerConfig::default(), doors);
         let ttl = Duration::from_mins(1);
         let token = issuer.issue(&Subject::named("vendor"), "yinyom", ttl).unwrap();
         let request = Request::post("/a.B/C")
@@ -352,5 +376,42 @@ mod tests {
         let status = Status::from_header_map(response.headers()).unwrap();
         assert_eq!(status.code(), Code::PermissionDenied);
         assert_eq!(crate::reason(&status).as_deref(), Some("NO_ACCESS_ENTRY"));
+    }
+
+    /// Whoever comes with no token, too: to look at it costs more than to say so.
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_in_vain_is_told_what_everybody_is_told() {
+        const ID: &str = "0192f0c1-7b1e-7c3a-9d52-3f6f6b0a7e11";
+        let config = ServerConfig { max_busy_calls: 1, ..<_>::default() };
+        let (mut edge, _) = edge(&config, HashMap::new());
+        let shared = Arc::clone(&edge.shared);
+        let mut ask = async |language: &str| {
+            let request = Request::post("/a.B/C")
+                .header("accept-language", language)
+                .header(REQUEST_ID, ID)
+                .body(Body::empty());
+            edge.call(request.unwrap()).await.unwrap()
+        };
+        let code = |response: &Response<Body>| {
+            Status::from_header_map(response.headers()).map(|status| status.code())
+        };
+        assert_eq!(code(&ask("en").await), Some(Code::Unauthenticated));
+        let take = || shared.admission.turns.take(false, None);
+        let first = take().await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(first);
+        let _held = take().await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let mut waits = std::pin::pin!(take());
+        assert!(futures::poll!(&mut waits).is_pending());
+        for (language, spoken) in [("en", Language::English), ("th", Language::Thai)] {
+            let response = ask(language).await;
+            assert_eq!(response.headers()[REQUEST_ID], ID);
+            assert!(response.body().is_end_stream());
+            let told = Status::from_header_map(response.headers()).unwrap();
+            let usual = status(&EdgeFault::Overloaded, spoken);
+            assert_eq!((told.code(), told.message()), (usual.code(), usual.message()));
+            assert_eq!(told.details(), usual.details());
+        }
     }
 }

@@ -34,6 +34,7 @@ mod made;
 mod methods;
 mod metrics;
 mod rates;
+mod refusal;
 mod request_id;
 mod server;
 mod shape;

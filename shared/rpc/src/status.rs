@@ -23,6 +23,14 @@ const MAX_VIOLATION_BYTES: usize = 3 * 1024;
 /// Faults of ours (`INTERNAL`, `UNAVAILABLE`) are logged here, once, with their causes; the causes
 /// are not sent. Whoever is turned away for want of room, and told when to come again, is counted here.
 pub fn status(fault: &dyn Fault, language: Language) -> Status {
+    if fault.retry_after().is_some() && matches!(fault.code(), Code::ResourceExhausted) {
+        metrics::shed(fault.reason());
+    }
+    made(fault, language)
+}
+
+/// The same, of which nobody is told yet.
+pub(crate) fn made(fault: &dyn Fault, language: Language) -> Status {
     let code = grpc_code(fault.code());
     if matches!(fault.code(), Code::Internal | Code::Unavailable) {
         tracing::error!(reason = fault.reason(), error = %chain(fault), "a fault of ours");
@@ -42,9 +50,6 @@ pub fn status(fault: &dyn Fault, language: Language) -> Status {
     details.set_localized_message(language.tag(), cut(text.get(language)));
     if let Some(delay) = fault.retry_after() {
         details.set_retry_info(Some(delay));
-        if matches!(fault.code(), Code::ResourceExhausted) {
-            metrics::shed(fault.reason());
-        }
     }
     Status::with_error_details(code, cut(text.en()), details)
 }

@@ -13,7 +13,7 @@ pub(super) const BURST: Duration = Duration::from_millis(100);
 /// A line that has not been empty for [`BURST`] is kept so short that it is served in this time, if each takes as long as those
 /// before did; until nobody has been refused for a [`BURST`], or nobody has waited for as long as this. That it is short, and not
 /// that one waits no longer, keeps it quick: what holds up all for once, like a disk, sends nobody away who waits.
-pub(super) const MOMENT: Duration = Duration::from_millis(25);
+pub(super) const MOMENT: Duration = Duration::from_millis(15);
 
 /// So many calls count for how long one takes.
 pub(super) const REMEMBERED: u64 = 16;
