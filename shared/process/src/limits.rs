@@ -26,8 +26,8 @@ pub struct LimitArgs {
         value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_calls: u32,
 
-    /// Unary calls that are worked on at a time; others wait for their turn, a quarter of a second at most [default: eight
-    /// for each core]
+    /// Unary calls that are worked on at a time; others wait for their turn, a tenth of a second at most [default: six for
+    /// each core]
     #[arg(long, env = "YINYOM_MAX_BUSY_CALLS", value_name = "NUMBER",
         value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_busy_calls: Option<u32>,
