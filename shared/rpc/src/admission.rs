@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use yinyom_kernel::BusinessId;
 
+use crate::arrival::Arrival;
 use crate::lines::Busy;
 use crate::rates::Rates;
 use crate::turns::{Line, Turns};
@@ -50,6 +51,11 @@ impl Admission {
             rates: Rates::new(config),
             reflections: Arc::new(Semaphore::new(MAX_REFLECTIONS)),
         }
+    }
+
+    /// Whether too many wait for their turns already.
+    pub(crate) fn in_vain(&self, arrival: &Arrival) -> bool {
+        arrival.takes_turns() && !arrival.is_urgent() && self.turns.in_vain()
     }
 
     /// A place for a reflection, of which each could hold on to what all methods look like.

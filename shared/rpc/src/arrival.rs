@@ -87,11 +87,6 @@ impl Arrival {
         matches!(self.gate, Gate::Door(Door { streaming: false, .. }) | Gate::Unknown)
     }
 
-    /// Whether it is turned away where too many wait for their turns.
-    pub(crate) fn may_come_in_vain(&self) -> bool {
-        self.takes_turns() && !self.is_urgent()
-    }
-
     /// Reflection, which tells much to whoever asks for little.
     pub(crate) fn is_reflection(&self) -> bool {
         self.is_open() && self.name != HEALTH

@@ -27,7 +27,8 @@ pub struct ServerConfig {
     pub max_calls_per_business: usize,
     /// Beyond [`Self::max_calls`], for urgent calls alone; of one business, a quarter of them.
     pub max_urgent_calls: usize,
-    /// How many calls may come, but for health and reflection. Urgent ones count and are not refused.
+    /// How many calls may come, but for health and reflection. Urgent ones count and are not refused; who is told at once that it
+    /// comes in vain does not count.
     pub rate: Rate,
     /// Of these, from the members of one business.
     pub rate_per_business: Rate,

@@ -70,32 +70,33 @@ impl Service<Request<Body>> for Edge {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let arrival = Arrival::of(&request, &self.shared);
-        if arrival.may_come_in_vain() && self.shared.admission.turns.in_vain() {
-            return Box::pin(std::future::ready(Ok(self.turn_away(&arrival))));
+        if self.shared.admission.in_vain(&arrival) {
+            let response = self.turn_away(&arrival, request.headers());
+            return Box::pin(std::future::ready(Ok(response)));
         }
-        let span = span(&arrival);
-        let parent = request.headers().get(TRACE_PARENT).and_then(|value| value.to_str().ok());
-        if let Some(parent) = parent {
-            continue_from(&span, parent);
-        }
+        let span = span(&arrival, request.headers());
         let edge = self.clone();
         Box::pin(async move { Ok(edge.serve(request, arrival).await) }.instrument(span))
     }
 }
 
-fn span(arrival: &Arrival) -> Span {
-    tracing::info_span!(
+fn span(arrival: &Arrival, headers: &HeaderMap) -> Span {
+    let span = tracing::info_span!(
         "rpc",
         otel.kind = "server",
         rpc = arrival.name,
         request_id = &*arrival.request_id
-    )
+    );
+    if let Some(parent) = headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok()) {
+        continue_from(&span, parent);
+    }
+    span
 }
 
 impl Edge {
     /// Whoever comes in vain is told so before anything is made for him. In a rush these are nearly all, and each takes from what
-    /// is left for the others: the answer is ready, and most have no line in the log.
-    fn turn_away(&self, arrival: &Arrival) -> Response<Body> {
+    /// is left for the others: the answer is ready, most have neither a line in the log nor a span, and no rate is charged.
+    fn turn_away(&self, arrival: &Arrival, headers: &HeaderMap) -> Response<Body> {
         let mut response = refusal::overloaded(arrival.language);
         if let Some(id) = request_id::header(&arrival.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
@@ -105,7 +106,7 @@ impl Edge {
         if record.quiet {
             record.finish(Code::ResourceExhausted);
         } else {
-            span(arrival).in_scope(|| record.finish(Code::ResourceExhausted));
+            span(arrival, headers).in_scope(|| record.finish(Code::ResourceExhausted));
         }
         response
     }
@@ -157,6 +158,10 @@ impl Edge {
             Holds::Open { _line: stranger, _place: reflection.transpose().map_err(fault)? }
         } else {
             let mut place = admission.enter(arrival.is_urgent()).map_err(fault)?;
+            // Once more: of those who came with it on its connection, none stood in the line yet.
+            if admission.in_vain(arrival) {
+                return Err(fault(EdgeFault::Overloaded));
+            }
             let peer = arrived.map(|arrived| arrived.peer.clone()).unwrap_or_default();
             let call = self.authenticate(request.headers(), peer, arrival)?;
             place.line = line.map(Line::busy);

@@ -118,9 +118,17 @@ pub async fn slow_readers(target: &Target, connections: usize, calls: usize) -> 
     // The first ones keep the turns of the business: a connection of which every call was refused has nothing to read.
     let mut closed = 0;
     for (line, streams) in &mut lines {
-        closed += usize::from(until_ended(line, streams).await == Left::Closed);
+        match until_ended(line, streams).await {
+            Left::Closed => closed += 1,
+            Left::Open { reset } => {
+                assert!(closed > 0, "who came first had answers to read");
+                assert_eq!(
+                    reset, 0,
+                    "an answer that nobody read was given up, and its connection kept"
+                );
+            }
+        }
     }
-    assert!(closed > 0, "nobody had an answer to read");
     served_again(target).await;
     format!("{connections} connections with {calls} answers each that nobody read, {closed} closed")
 }
@@ -160,25 +168,28 @@ pub async fn endless(target: &Target, connections: usize, streams: usize) -> Str
 }
 
 /// What is left of a connection whose calls have ended.
-#[derive(PartialEq, Eq)]
 enum Left {
-    Open,
+    /// With so many of its calls reset.
+    Open {
+        reset: usize,
+    },
     Closed,
 }
 
 /// Waits until the server has ended each of them, whether with an answer or without.
 async fn until_ended(line: &mut Line, streams: &[u32]) -> Left {
-    let mut open: HashSet<_> = streams.iter().copied().collect();
+    let (mut open, mut reset): (HashSet<_>, _) = (streams.iter().copied().collect(), 0);
     while !open.is_empty() {
         match line.event().await {
-            Event::Ended(stream) | Event::Reset(stream, _) => {
+            Event::Ended(stream) => {
                 open.remove(&stream);
             }
+            Event::Reset(stream, _) => reset += usize::from(open.remove(&stream)),
             Event::GoAway(_) => {}
             Event::Closed => return Left::Closed,
         }
     }
-    Left::Open
+    Left::Open { reset }
 }
 
 /// The business that attacked has its places again.

@@ -56,7 +56,7 @@ macro_rules! channel {
         concat!(
             "SELECT c.contact_id, c.", $state, " AS state, c.", $expires_at, " AS expires_at, c.", $set_at, " AS set_at,
                  c.", $refused_before, " AS refused_before, COALESCE((SELECT true FROM contact_points p
-                     WHERE p.business_id = c.business_id AND p.contact_id = c.contact_id AND p.channel + 0 = $2 LIMIT 1),
+                     WHERE p.business_id = $1 AND p.contact_id = c.contact_id AND p.channel + 0 = $2 LIMIT 1),
                      false) AS has_address
              FROM contacts c WHERE c.business_id = $1 AND c.contact_id IN {list}"
         )

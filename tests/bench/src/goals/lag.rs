@@ -54,8 +54,9 @@ struct Followed {
 }
 
 impl Followed {
+    /// If more than one in a hundred is refused, there is nothing to be measured.
     async fn until(&mut self, end: Instant) -> f64 {
-        let mut lags = histogram();
+        let (mut lags, mut refused) = (histogram(), 0);
         let mut next = Instant::now();
         let words = writes::sayings(std::slice::from_ref(&self.contact));
         while Instant::now() < end {
@@ -63,22 +64,32 @@ impl Followed {
             next += PACE;
             let word = words[self.number % words.len()].clone();
             self.number += 1;
-            let seq = self.set(word).await;
+            let (seq, at_once) = self.set(word).await;
+            refused += u64::from(!at_once);
             let committed = Instant::now();
             while !self.has(seq).await {
                 sleep(LOOK).await;
             }
             lags.saturating_record(committed.elapsed().as_nanos() as u64);
         }
+        assert!(refused * 100 <= lags.len(), "{refused} of {} were refused", lags.len());
         lags.value_at_percentile(99.0) as f64 / 1_000_000.0
     }
 
-    /// Says it. Whoever is told to come again, because the disk stood still for a moment, does so.
-    async fn set(&mut self, word: dir::SetContactConsentsRequest) -> i64 {
+    /// Says it. Whoever is told to come again, because the disk stood still for a moment, does so. Its number, and whether it
+    /// was taken at once.
+    async fn set(&mut self, word: dir::SetContactConsentsRequest) -> (i64, bool) {
+        let mut at_once = true;
         loop {
             match self.consents.set_contact_consents(word.clone()).await {
-                Ok(set) => return set.into_inner().contact_consents.expect("consents").consent_seq,
-                Err(status) if status.code() == Code::ResourceExhausted => sleep(PACE).await,
+                Ok(set) => {
+                    let consents = set.into_inner().contact_consents.expect("consents");
+                    return (consents.consent_seq, at_once);
+                }
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    at_once = false;
+                    sleep(PACE).await;
+                }
                 Err(status) => panic!("it is not recorded: {status}"),
             }
         }
