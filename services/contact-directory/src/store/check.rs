@@ -48,14 +48,16 @@ pub async fn after(
     Ok(found.into_iter().map(ContactId::from).collect())
 }
 
-/// The columns of a channel, and whether the contact has an address in it. A query of its own for each contact, which finds it by
-/// its key, and one that PostgreSQL does not turn into a table of all that have one: before it has counted a new business, it
-/// would join all its points with each contact. `+ 0`, so that it does not look for them by the index that begins with the channel.
+/// The columns of a channel, and whether the contact has an address in it: as it is known, or else by a query of its own for
+/// each contact, which finds it by its key, and one that PostgreSQL does not turn into a table of all that have one: before it
+/// has counted a new business, it would join all its points with each contact. `+ 0`, so that it does not look for them by the
+/// index that begins with the channel.
 macro_rules! channel {
-    ($state:literal, $expires_at:literal, $set_at:literal, $refused_before:literal) => {
+    ($channel:literal) => {
         concat!(
-            "SELECT c.contact_id, c.", $state, " AS state, c.", $expires_at, " AS expires_at, c.", $set_at, " AS set_at,
-                 c.", $refused_before, " AS refused_before, COALESCE((SELECT true FROM contact_points p
+            "SELECT c.contact_id, c.", $channel, "_state AS state, c.", $channel, "_expires_at AS expires_at,
+                 c.", $channel, "_set_at AS set_at, c.", $channel, "_refused_before AS refused_before,
+                 COALESCE(c.has_", $channel, ", (SELECT true FROM contact_points p
                      WHERE p.business_id = $1 AND p.contact_id = c.contact_id AND p.channel + 0 = $2 LIMIT 1),
                      false) AS has_address
              FROM contacts c WHERE c.business_id = $1 AND c.contact_id IN {list}"
@@ -72,12 +74,8 @@ pub async fn channels(
     asked: bool,
 ) -> Result<Vec<ChannelOf>, StoreError> {
     let sql = match channel {
-        Channel::Phone => {
-            channel!("phone_state", "phone_expires_at", "phone_set_at", "phone_refused_before")
-        }
-        Channel::Email => {
-            channel!("email_state", "email_expires_at", "email_set_at", "email_refused_before")
-        }
+        Channel::Phone => channel!("phone"),
+        Channel::Email => channel!("email"),
     };
     let ids = uuids(contacts);
     let rows = tx.scoped(sql).bind(channel.code()).long_list(&ids).fetch_all::<Row>().await?;

@@ -214,15 +214,16 @@ pub async fn insert(
         return Ok(());
     }
     let columns = Columns::of(contacts);
+    let has = |channel| contacts.iter().map(move |c| c.points_of(channel).next().is_some());
     tx.scoped(
         "INSERT INTO contacts (business_id, contact_id, external_id, first_name, last_name, sort_name,
              sort_last_name, revision, consent_seq, phone_state, phone_expires_at, phone_set_at,
              phone_refused_before, email_state, email_expires_at, email_set_at, email_refused_before,
-             merges, subject_key, seal_key, created_at, updated_at)
+             merges, subject_key, seal_key, created_at, updated_at, has_phone, has_email)
          SELECT $1, contact_id, external_id, first_name, last_name, sort_name, sort_last_name, revision,
              consent_seq, phone_state, phone_expires_at, phone_set_at, phone_refused_before, email_state,
              email_expires_at, email_set_at, email_refused_before, merges, subject_key, seal_key, created_at,
-             updated_at
+             updated_at, has_phone, has_email
          FROM {rows}",
     )
     .rows(
@@ -230,7 +231,10 @@ pub async fn insert(
             .rows(contacts)
             .bytes("subject_key", contacts.iter().map(|c| &c.subject_key[..]))
             .ints("seal_key", contacts.iter().map(|c| i64::from(seal_key(&c.subject_key))))
-            .ints("created_at", contacts.iter().map(|c| c.created_at.as_microsecond())),
+            .ints("created_at", contacts.iter().map(|c| c.created_at.as_microsecond()))
+            // Afterwards the triggers know.
+            .flags("has_phone", has(Channel::Phone))
+            .flags("has_email", has(Channel::Email)),
     )
     .execute()
     .await?;

@@ -10,6 +10,7 @@ use contact_directory::domain::preview::{Effect, Tally};
 use contact_directory::domain::{View, Viewer};
 use contact_directory::store::counts;
 use yinyom_consent::{ByChannel, Channel, ConsentState};
+use yinyom_db::DbError;
 use yinyom_kernel::{Clock, Code, ContactId};
 use yinyom_policy::{NotSetVisibility, Rules};
 use yinyom_proto::directory::v1::ImportRow;
@@ -43,6 +44,23 @@ pub(super) async fn assert_kept(house: &House) {
     assert_eq!(kept, counted);
     let kept = counts::shared(&mut tx, now).await.unwrap();
     assert_eq!(kept, counts::recount_shared(&mut tx, now).await.unwrap());
+    let mistaken: i64 = tx.scoped(MISTAKEN).scalar().await.unwrap();
+    assert_eq!(mistaken, 0, "contacts are taken to have, or not to have, an address");
+}
+
+/// Contacts of which something else is known than is.
+const MISTAKEN: &str = "SELECT COUNT(*) FROM contacts c WHERE business_id = $1 AND (
+    has_phone <> EXISTS (SELECT 1 FROM contact_points p WHERE p.business_id = $1 AND p.contact_id = c.contact_id AND channel = 1)
+    OR has_email <> EXISTS (SELECT 1 FROM contact_points p WHERE p.business_id = $1 AND p.contact_id = c.contact_id AND channel = 2))";
+
+/// As if a replica from before that was known had made them.
+async fn not_known(house: &House) {
+    let forget = "UPDATE contacts SET has_phone = NULL, has_email = NULL WHERE business_id = $1";
+    let forgotten = house.db.write(house.scope(), move |mut tx| async move {
+        tx.scoped(forget).execute().await?;
+        tx.done::<_, DbError>(())
+    });
+    forgotten.await.unwrap();
 }
 
 /// The same numbers each time.
@@ -73,7 +91,7 @@ async fn step(house: &House, dice: &mut Dice) {
         return;
     }
     let id: ContactId = dice.of(&ids);
-    match dice.below(12) {
+    match dice.below(13) {
         0 | 1 => drop(set(house, &house.owner, id, &[(channel, state)]).await.unwrap()),
         2 => drop(
             grant_for(house, id, channel, HOUR * u32::try_from(1 + dice.below(9)).unwrap()).await,
@@ -117,6 +135,7 @@ async fn step(house: &House, dice: &mut Dice) {
                 super::unmerge::undo(house, &house.owner, told.merge.id).await.unwrap();
             }
         }
+        11 => not_known(house).await,
         _ => {
             let task = Expiries::new(house.directory.clone()).in_batches(2);
             task.record_due().await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use contact_directory::MIGRATIONS;
+use contact_directory::domain::Contact;
 use contact_directory::store::{check, contacts};
 use yinyom_consent::Channel;
 use yinyom_consent::ConsentState::{Denied, Granted, NotSet};
@@ -28,16 +29,33 @@ async fn each_channel_is_told_of_each_contact_that_is_here(db: TestDb) {
     let foreign = contact("Theirs", "").at("0812345671");
     store.put(&[&one, &other]).await;
     store.put_in(store.there, &[&foreign]).await;
-    let ids = [other.id, foreign.id, one.id, ContactId::generate(), one.id];
+    let not_known: i64 = (store.read().await)
+        .scoped("SELECT COUNT(*) FROM contacts WHERE business_id = $1 AND (has_phone IS NULL OR has_email IS NULL)")
+        .scalar()
+        .await
+        .unwrap();
+    assert_eq!(not_known, 0, "a new contact says what it has");
+    tell(&store, &[&one, &other], &[other.id, foreign.id, one.id, ContactId::generate(), one.id])
+        .await;
+    // As a release from before that was known leaves them.
+    unit!(store, tx => {
+        let forget = "UPDATE contacts SET has_phone = NULL, has_email = NULL WHERE business_id = $1";
+        tx.scoped(forget).execute().await?;
+    });
+    tell(&store, &[&one, &other], &[one.id, other.id]).await;
+}
+
+/// Fails unless each channel of `ids` is told as `contacts` have it.
+async fn tell(store: &Store, contacts: &[&Contact], ids: &[ContactId]) {
     for channel in CHANNELS {
-        let found = check::channels(&mut store.read().await, channel, &ids, true).await.unwrap();
+        let found = check::channels(&mut store.read().await, channel, ids, true).await.unwrap();
         let found: HashMap<_, _> =
             found.into_iter().map(|of| (of.contact, (of.consent, of.reach.has_address))).collect();
-        let expected = [&one, &other].map(|contact| {
+        let expected = contacts.iter().map(|contact| {
             let told = (*contact.consents.get(channel), *contact.has_address().get(channel));
             (contact.id, told)
         });
-        assert_eq!(found, HashMap::from(expected), "{channel:?}");
+        assert_eq!(found, expected.collect::<HashMap<_, _>>(), "{channel:?}");
         let of_none = check::channels(&mut store.read().await, channel, &[], true).await;
         assert!(of_none.unwrap().is_empty());
     }
