@@ -33,14 +33,6 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
                         ::core::result::Result::Ok(Self { #(#fields,)* })
                     }
                 }
-
-                impl<'r> ::yinyom_db::record::FromRow<'r, ::yinyom_db::record::#row> for #name {
-                    fn from_row(
-                        row: &'r ::yinyom_db::record::#row,
-                    ) -> ::core::result::Result<Self, ::yinyom_db::record::Error> {
-                        ::yinyom_db::record::read(row)
-                    }
-                }
             }
         })
         .into_iter()

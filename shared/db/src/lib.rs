@@ -78,6 +78,7 @@
 //!
 //! What is not done here: no statement of any service, no clock.
 
+mod answers;
 mod changes;
 mod config;
 mod db;
@@ -101,7 +102,8 @@ pub use db::Db;
 pub use error::{Cause, Constraint, DbError, Violated};
 pub use list::{Item, Rows};
 pub use migrations::{EXPAND, Migrated, Migrations, OpenError};
-pub use query::{Query, Record, Scalar, Value};
+pub use query::{Query, Scalar, Value};
+pub use record::Record;
 pub use tx::{Done, Tx};
 /// A struct that a row becomes: each field is the column of its name; `#[record(flatten)]` makes it a struct of several.
 /// Fastest where the statement names the columns in the fields' order.

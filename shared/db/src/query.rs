@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{
-    Arguments, AssertSqlSafe, Decode, Encode, Executor, FromRow, Postgres, SqlSafeStr, SqlStr,
-    Sqlite, Type,
+    Arguments, AssertSqlSafe, Decode, Encode, Executor, Postgres, SqlSafeStr, SqlStr, Sqlite, Type,
 };
 
 use uuid::Uuid;
@@ -26,17 +25,6 @@ pub trait Value<'q>:
 
 impl<'q, T> Value<'q> for T where
     T: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres>
-{
-}
-
-/// What a row can become. `#[derive(Record)]` is enough; tuples are records, too.
-pub trait Record:
-    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{
-}
-
-impl<T> Record for T where
-    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {
 }
 
@@ -67,7 +55,7 @@ impl<T> Scalar for T where
 pub struct Query<'t> {
     target: Option<Target<'t>>,
     failed: &'t mut bool,
-    left: &'t mut Left,
+    pub(crate) left: &'t mut Left,
     /// What business PostgreSQL believes that this is about, and what it has to be told first.
     told: &'t mut Option<Uuid>,
     business: Option<Uuid>,
@@ -75,14 +63,14 @@ pub struct Query<'t> {
     in_transaction: bool,
     text: Text,
     lock: &'static str,
-    keeps_plan: bool,
+    pub(crate) keeps_plan: bool,
     postgres: bool,
-    limit: Duration,
+    pub(crate) limit: Duration,
     problem: Option<DbError>,
 }
 
 /// A connection and the values in its own encoding.
-enum Target<'t> {
+pub(crate) enum Target<'t> {
     Sqlite(&'t mut sqlx::SqliteConnection, SqliteArguments),
     Postgres(&'t mut sqlx::PgConnection, PgArguments),
 }
@@ -108,25 +96,6 @@ impl Text {
             Self::Filled(sql) => AssertSqlSafe(sql).into_sql_str(),
         }
     }
-}
-
-/// Runs a query of one builder on whichever database it is for, and keeps the books on failure.
-macro_rules! run {
-    ($query:expr, $build:expr, $finish:ident) => {{
-        let (keeps_plan, limit) = ($query.keeps_plan, $query.limit);
-        let (target, sql, failed) = $query.ready().await?;
-        let answer = match target {
-            Target::Sqlite(connection, values) => {
-                $build(sql, values).persistent(keeps_plan).$finish(connection).await?
-            }
-            Target::Postgres(connection, values) => {
-                let answer = $build(sql, values).persistent(keeps_plan).$finish(connection);
-                in_time(limit, answer).await?
-            }
-        };
-        *failed = false;
-        Ok(answer)
-    }};
 }
 
 impl<'t> Query<'t> {
@@ -289,54 +258,6 @@ impl<'t> Query<'t> {
         self
     }
 
-    /// Runs the statement; how many rows it changed.
-    pub async fn execute(self) -> Result<u64, DbError> {
-        *self.left = Left::Something;
-        let limit = self.limit;
-        let (target, sql, failed) = self.ready().await?;
-        let changed = match target {
-            Target::Sqlite(connection, values) => {
-                sqlx::query_with(sql, values).execute(connection).await?.rows_affected()
-            }
-            Target::Postgres(connection, values) => {
-                let answer = sqlx::query_with(sql, values).execute(connection);
-                in_time(limit, answer).await?.rows_affected()
-            }
-        };
-        *failed = false;
-        Ok(changed)
-    }
-
-    /// The one row, if there is one.
-    pub async fn fetch_optional<R: Record>(self) -> Result<Option<R>, DbError> {
-        run!(self, sqlx::query_as_with::<_, R, _>, fetch_optional)
-    }
-
-    /// The one row; that there is none is a bug.
-    pub async fn fetch_one<R: Record>(self) -> Result<R, DbError> {
-        run!(self, sqlx::query_as_with::<_, R, _>, fetch_one)
-    }
-
-    /// All rows. Give the statement a `LIMIT`.
-    pub async fn fetch_all<R: Record>(self) -> Result<Vec<R>, DbError> {
-        run!(self, sqlx::query_as_with::<_, R, _>, fetch_all)
-    }
-
-    /// The first column of the one row; that there is none is a bug.
-    pub async fn scalar<T: Scalar>(self) -> Result<T, DbError> {
-        run!(self, sqlx::query_scalar_with::<_, T, _>, fetch_one)
-    }
-
-    /// The first column of the one row, if there is one.
-    pub async fn scalar_optional<T: Scalar>(self) -> Result<Option<T>, DbError> {
-        run!(self, sqlx::query_scalar_with::<_, T, _>, fetch_optional)
-    }
-
-    /// The first column of all rows.
-    pub async fn scalars<T: Scalar>(self) -> Result<Vec<T>, DbError> {
-        run!(self, sqlx::query_scalar_with::<_, T, _>, fetch_all)
-    }
-
     pub(crate) fn fail(mut self, error: DbError) -> Self {
         self.problem.get_or_insert(error);
         self
@@ -361,7 +282,7 @@ impl<'t> Query<'t> {
 
     /// The statement, if nothing was wrong so far, on a connection that knows what business it is about. Until it has
     /// succeeded it has failed: it may be dropped half-way.
-    async fn ready(self) -> Result<(Target<'t>, SqlStr, &'t mut bool), DbError> {
+    pub(crate) async fn ready(self) -> Result<(Target<'t>, SqlStr, &'t mut bool), DbError> {
         *self.failed = true;
         if let Some(problem) = self.problem {
             return Err(problem);

@@ -34,8 +34,8 @@ const SELECT_ONE: &str = concat!(
     "SELECT ",
     columns!(),
     ", p.point_id, p.channel, p.sealed FROM contacts c
-     LEFT JOIN contact_points p ON p.business_id = c.business_id AND p.contact_id = c.contact_id
-     WHERE c.business_id = $1 AND c.contact_id = $2 ORDER BY p.point_id",
+     LEFT JOIN contact_points p ON p.business_id = $1 AND p.contact_id = $2
+     WHERE c.business_id = $1 AND c.contact_id = $2",
 );
 
 /// Lists of contacts.
@@ -102,6 +102,7 @@ pub async fn find(
         }
         contact = Some(row.contact);
     }
+    points.sort_unstable_by_key(|point| point.id);
     contact.map(|row| row.into_contact(points)).transpose()
 }
 
