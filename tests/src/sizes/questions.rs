@@ -1,6 +1,7 @@
 //! What is asked of a ledger.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use yinyom_proto::manager::v1 as man;
 
 use crate::{House, TestBusiness};
@@ -13,7 +14,8 @@ pub enum Question {
     EarlierSummary,
     /// 24 months.
     Trend,
-    /// Of a year, by who made the changes.
+    /// Of a year, by who made the changes, from noon in the middle of a month to another one: as far as one can be from what
+    /// is counted whole.
     Breakdown,
     /// A contact's.
     History,
@@ -58,7 +60,16 @@ pub struct Reader {
     contacts: Vec<String>,
     size: i64,
     year_ago: prost_types::Timestamp,
+    /// Both ends of a year, in the middle of a month.
+    middles: [prost_types::Timestamp; 2],
     asked: usize,
+}
+
+/// Noon in the middle of a month, so many months before the one of `now`.
+fn middle(now: Timestamp, before: i32) -> prost_types::Timestamp {
+    let first = now.to_zoned(TimeZone::UTC).date().first_of_month();
+    let middle = first.saturating_sub(before.months()).saturating_add(15.days()).at(12, 15, 0, 0);
+    timestamp(TimeZone::UTC.to_timestamp(middle).expect("a time of these years"))
 }
 
 impl Reader {
@@ -79,8 +90,11 @@ impl Reader {
             man::GetConsentSummaryRequest { parent: business.name.clone(), ..Default::default() };
         let summary = owner.reports.get_consent_summary(ask).await.expect("a summary").into_inner();
         let year = SignedDuration::from_hours(24 * 365);
-        let year_ago = timestamp(house.clock.now() - year);
-        Self { business: Box::new(business), contacts, size: summary.changes, year_ago, asked: 0 }
+        let now = house.clock.now();
+        let (year_ago, middles) =
+            (timestamp(now - year), [13, 1].map(|before| middle(now, before)));
+        let (business, size) = (Box::new(business), summary.changes);
+        Self { business, contacts, size, year_ago, middles, asked: 0 }
     }
 
     /// How many changes the ledger has.
@@ -119,8 +133,8 @@ impl Reader {
                 let ask = man::GetConsentBreakdownRequest {
                     parent,
                     dimension: man::BreakdownDimension::Actor.into(),
-                    start_time: earlier,
-                    ..Default::default()
+                    start_time: Some(self.middles[0]),
+                    end_time: Some(self.middles[1]),
                 };
                 owner.reports.get_consent_breakdown(ask).await.map(drop)
             }

@@ -73,7 +73,10 @@ pub async fn recount(
             if let Some(consents) = retrace(history, &mut of) {
                 now.insert(*contact, consents);
             }
-            of.rollups().for_each(|(spot, counts)| counted.add(spot, counts));
+            for (spot, counts) in of.rollups() {
+                counted.add(spot, counts);
+                spot.derived(counts).for_each(|(spot, counts)| counted.add(&spot, &counts));
+            }
             tally.take_states(&of);
         }
         compare_consents(&mut tx, (after, to), now, &mut differs).await?;

@@ -87,7 +87,7 @@ pub async fn breakdown(
     let period = Period::of(start, end, now)?;
     let edges = [period.start, period.end].map(Timestamp::as_microsecond);
     let everything = Cover::of(&edges, &Series::TIME, &Series::TIME);
-    let by_value = Cover::of(&edges, &[dimension.months(), Series::Quarter], &[]);
+    let by_value = Cover::of(&edges, &dimension.series(), &[]);
     let whole = Bucket { date: jiff::civil::Date::ZERO, start: period.start, end: period.end };
     let mut tx = manager.db.snapshot(reading.scope()).await?;
     let (before, within) = happened(&mut tx, &everything, &[whole], now).await?;

@@ -32,17 +32,18 @@ pub enum By {
 }
 
 impl Dimension {
-    /// The months that are counted by it.
-    pub const fn months(self) -> Series {
-        match self {
+    /// The series that are told apart by it, the longest first: so both ends have few units, however much happened.
+    pub const fn series(self) -> [Series; 4] {
+        let months = match self {
             Self::Surface => Series::MonthBySurface,
             Self::Actor => Series::MonthByActor,
             Self::Method => Series::MonthByMethod,
-        }
+        };
+        [months, Series::DayByAll, Series::HourByAll, Series::Quarter]
     }
 
-    /// Where its value is in that of a quarter of an hour ([`super::value_of`]): from which character on, how many.
-    pub const fn in_quarter(self) -> (i32, i32) {
+    /// Where its value is in that of all together ([`super::value_of`]): from which character on, how many.
+    pub const fn in_all(self) -> (i32, i32) {
         match self {
             Self::Surface => (1, 1),
             Self::Method => (2, 1),

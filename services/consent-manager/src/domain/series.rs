@@ -24,11 +24,14 @@ pub enum Series {
     MonthBySurface = 5,
     MonthByActor = 6,
     MonthByMethod = 7,
+    /// By surface, evidence method and actor together, as quarters of an hour are.
+    HourByAll = 8,
+    DayByAll = 9,
 }
 
 impl Series {
     /// Every one of them, by code.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Instant,
         Self::Quarter,
         Self::Hour,
@@ -37,7 +40,12 @@ impl Series {
         Self::MonthBySurface,
         Self::MonthByActor,
         Self::MonthByMethod,
+        Self::HourByAll,
+        Self::DayByAll,
     ];
+
+    /// Those that the store makes itself, of [`Series::Quarter`].
+    pub const DERIVED: [Self; 2] = [Self::HourByAll, Self::DayByAll];
 
     /// Those that any stretch of time is put together from, the longest first.
     pub const TIME: [Self; 5] = [Self::Month, Self::Day, Self::Hour, Self::Quarter, Self::Instant];
@@ -77,8 +85,8 @@ impl Series {
         match self {
             Self::Instant => Some(1),
             Self::Quarter => Some(QUARTER),
-            Self::Hour => Some(HOUR),
-            Self::Day => Some(DAY),
+            Self::Hour | Self::HourByAll => Some(HOUR),
+            Self::Day | Self::DayByAll => Some(DAY),
             Self::Month | Self::MonthBySurface | Self::MonthByActor | Self::MonthByMethod => None,
         }
     }

@@ -97,7 +97,7 @@ impl Counts {
         *self == Self::default()
     }
 
-    /// What is kept by value.
+    /// What is kept by value, where something tells it apart.
     const fn answers(&self) -> Self {
         Self { changes: 0, not_set: 0, granted: 0, denied: 0, ..*self }
     }
@@ -106,14 +106,28 @@ impl Counts {
 /// Whose doing something was; an expiry is nobody's.
 type Doing<'a> = Option<&'a ConsentChange>;
 
-/// What tells the counts of a series apart. Of a quarter of an hour: a digit for the surface, a digit for the method, 0 if
-/// there is none, and the actor; of months one of them. Nobody's doing, and where nothing is told apart, is empty.
+impl Spot {
+    /// What the store makes of these counts itself.
+    pub fn derived(&self, counts: &Counts) -> impl Iterator<Item = (Self, Counts)> {
+        let (answers, start) = (counts.answers(), self.series.start(self.unit));
+        let is_base = self.series == Series::Quarter && !self.value.is_empty();
+        let start = start.filter(|_| is_base && !answers.is_nothing());
+        start.into_iter().flat_map(move |start| {
+            let at =
+                move |series: Series| Self { series, unit: series.unit(start), ..self.clone() };
+            Series::DERIVED.into_iter().map(move |series| (at(series), answers))
+        })
+    }
+}
+
+/// What tells the counts of a series apart. By all together: a digit for the surface, a digit for the method, 0 if there is
+/// none, and the actor; or one of them. Nobody's doing, and where nothing is told apart, is empty.
 pub fn value_of(series: Series, doing: Doing<'_>) -> String {
     let Some(change) = doing else { return String::new() };
     let surface = change.surface.code();
     let method = change.method.map_or(0, yinyom_consent::EvidenceMethod::code);
     match series {
-        Series::Quarter => {
+        Series::Quarter | Series::HourByAll | Series::DayByAll => {
             let mut value = actor(&change.actor);
             value.insert_str(0, &format!("{surface}{method}"));
             value
@@ -217,7 +231,8 @@ impl Tally {
     }
 
     fn happened(&mut self, channel: Channel, at: Timestamp, doing: Doing<'_>, counts: &Counts) {
-        for series in Series::ALL {
+        let counted = Series::ALL.into_iter().filter(|series| !Series::DERIVED.contains(series));
+        for series in counted {
             let counts = match series {
                 Series::MonthBySurface | Series::MonthByActor | Series::MonthByMethod => {
                     if doing.is_none() {

@@ -207,10 +207,10 @@ pub async fn by_value(
     dimension: Dimension,
     pieces: &[(Piece, i64)],
 ) -> Result<Vec<(String, Channel, Counts)>, StoreError> {
-    let (from, length) = dimension.in_quarter();
+    let (from, length) = dimension.in_all();
     let sql = tx.dialect(
         concat!(
-            "SELECT CASE batch.series WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value,
+            "SELECT CASE WHEN batch.series IN (1, 8, 9) THEN substr(r.value, $2, $3) ELSE r.value END AS value,
                     r.channel, ", sums!("batch.sign * r."),
             " FROM {rows} CROSS JOIN rollups r
              WHERE r.business_id = $1 AND r.series = batch.series
@@ -218,7 +218,7 @@ pub async fn by_value(
                AND r.value <> '' GROUP BY 1, 2"
         ),
         concat!(
-            "SELECT CASE batch.series WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value,
+            "SELECT CASE WHEN batch.series IN (1, 8, 9) THEN substr(r.value, $2, $3) ELSE r.value END AS value,
                     r.channel, ", sums!("batch.sign * r."),
             " FROM {rows} CROSS JOIN LATERAL (
                  SELECT value, channel, ", sums!(""),

@@ -74,6 +74,11 @@ async fn every_damage_is_named_and_mended(db: TestDb) {
         ),
         ("DELETE FROM rollups WHERE business_id = $1 AND series = 0", "rollups: Instant of"),
         ("DELETE FROM rollups WHERE business_id = $1 AND series = 6", "rollups: MonthByActor of"),
+        ("DELETE FROM rollups WHERE business_id = $1 AND series = 9", "rollups: DayByAll of"),
+        (
+            "UPDATE rollups SET grants = grants + 1 WHERE business_id = $1 AND series = 8",
+            "rollups: HourByAll of",
+        ),
         (
             "UPDATE rollups SET unit = unit + 1000 WHERE business_id = $1 AND series = 0",
             "the same sums at other moments",
