@@ -2,9 +2,9 @@
 //! random nonces ever be equal.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-use aes_gcm_siv::aead::{Aead, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use hkdf::Hkdf;
 use rand::RngCore;
 use sha2::Sha256;
@@ -15,6 +15,7 @@ use crate::Personal;
 
 pub(crate) const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
 /// The first byte of everything sealed. Another scheme will be another number.
 const VERSION: u8 = 1;
 
@@ -22,7 +23,13 @@ const VERSION: u8 = 1;
 ///
 /// Destroying the wrapped copy of a contact's key erases what it sealed (TRAPS 10).
 #[derive(Clone)]
-pub struct DataKey(Zeroizing<[u8; KEY_BYTES]>);
+pub struct DataKey(Arc<Secret>);
+
+struct Secret {
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// Made when it is first needed: most keys of contacts only pass through.
+    cipher: OnceLock<LessSafeKey>,
+}
 
 impl DataKey {
     /// A new key.
@@ -33,11 +40,11 @@ impl DataKey {
     pub(crate) fn filled(fill: impl FnOnce(&mut [u8; KEY_BYTES])) -> Self {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         fill(&mut bytes);
-        Self(bytes)
+        Self(Arc::new(Secret { bytes, cipher: OnceLock::new() }))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
-        &self.0
+        &self.0.bytes
     }
 
     /// The key for one purpose (HKDF-SHA256, RFC 5869): `label` names it, for ever.
@@ -64,11 +71,18 @@ impl DataKey {
     pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
-        let sealed = self
+        let mut blob = Vec::with_capacity(1 + NONCE_BYTES + plaintext.len() + TAG_BYTES);
+        blob.push(VERSION);
+        blob.extend_from_slice(&nonce);
+        blob.extend_from_slice(plaintext);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let text = &mut blob[1 + NONCE_BYTES..];
+        let tag = self
             .cipher()
-            .encrypt(&Nonce::from(nonce), Payload { msg: plaintext, aad })
+            .seal_in_place_separate_tag(nonce, Aad::from(aad), text)
             .expect("the plaintext is shorter than 64 GiB");
-        [&[VERSION][..], &nonce, &sealed].concat()
+        blob.extend_from_slice(tag.as_ref());
+        blob
     }
 
     /// What [`seal`](Self::seal) sealed under this key and `aad`.
@@ -78,10 +92,12 @@ impl DataKey {
             return Err(OpenError::UnknownVersion(*version));
         }
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Damaged)?;
-        self.cipher()
-            .decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad })
-            .map(Zeroizing::new)
-            .map_err(|_| OpenError::Damaged)
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let mut text = Zeroizing::new(sealed.to_vec());
+        let opened = self.cipher().open_in_place(nonce, Aad::from(aad), &mut text);
+        let length = opened.map_err(|_| OpenError::Damaged)?.len();
+        text.truncate(length);
+        Ok(text)
     }
 
     /// Seals a text that identifies a person.
@@ -124,8 +140,13 @@ impl DataKey {
         Some(Self::filled(|key| key.copy_from_slice(bytes)))
     }
 
-    fn cipher(&self) -> Aes256GcmSiv {
-        Aes256GcmSiv::new(self.bytes().into())
+    /// Nonces are random, which this scheme forgives; so the key may be one that does not see to them.
+    #[expect(clippy::expect_used, reason = "32 bytes are what the cipher takes")]
+    fn cipher(&self) -> &LessSafeKey {
+        self.0.cipher.get_or_init(|| {
+            let key = UnboundKey::new(&AES_256_GCM_SIV, self.bytes());
+            LessSafeKey::new(key.expect("a key of 256 bits"))
+        })
     }
 }
 
