@@ -67,7 +67,7 @@ pub struct Reader {
 
 /// Noon in the middle of a month, so many months before the one of `now`.
 fn middle(now: Timestamp, before: i32) -> prost_types::Timestamp {
-    let first = now.to_zoned(TimeZone::UTC).date().first_of_month();
+    let first = TimeZone::UTC.to_datetime(now).date().first_of_month();
     let middle = first.saturating_sub(before.months()).saturating_add(15.days()).at(12, 15, 0, 0);
     timestamp(TimeZone::UTC.to_timestamp(middle).expect("a time of these years"))
 }
@@ -135,6 +135,7 @@ impl Reader {
                     dimension: man::BreakdownDimension::Actor.into(),
                     start_time: Some(self.middles[0]),
                     end_time: Some(self.middles[1]),
+                    ..Default::default()
                 };
                 owner.reports.get_consent_breakdown(ask).await.map(drop)
             }
