@@ -84,12 +84,13 @@ impl Query<'_> {
 }
 
 /// What sqlx says meanwhile is heard by nobody. It would enter the caller's span twice for each row, which costs as much as
-/// reading it, to say no more than [`Watch`] does.
+/// reading it, to say no more than [`Watch`] does; the server's notices are lost with it. Nothing of ours may speak in there.
 fn unheard<F: Future>(answer: F) -> impl Future<Output = F::Output> {
     answer.with_subscriber(Dispatch::none())
 }
 
-/// Tells of a slow statement, also of one whose caller went away. Its text, as values are not in it.
+/// Tells of a slow statement, also of one whose caller went away: its text, as values are not in it. What begins and ends a
+/// transaction is for sqlx to tell.
 struct Watch {
     sql: SqlStr,
     began: Instant,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
@@ -71,8 +72,7 @@ impl Db {
             Durability::PowerCut => SqliteSynchronous::Full,
             Durability::ProcessDeath => SqliteSynchronous::Normal,
         };
-        let options = options
-            .disable_statement_logging()
+        let options = quiet(options)
             .foreign_keys(true)
             .busy_timeout(config.acquire_timeout)
             .synchronous(synchronous);
@@ -122,7 +122,7 @@ impl Db {
         migrations: &Migrations,
     ) -> Result<Self, OpenError> {
         let options: PgConnectOptions = config.url.parse().map_err(|_| OpenError::Url)?;
-        let options = options.disable_statement_logging().application_name("yinyom");
+        let options = quiet(options).application_name("yinyom");
         // A connection of its own: the lock that sqlx takes is the session's, and is freed with it
         // even when a migration fails.
         let connecting = PgConnection::connect_with(&options);
@@ -164,6 +164,12 @@ impl Db {
             _directory: None,
         }))
     }
+}
+
+/// Only slow statements are told of. sqlx would ask after each one whether somebody wants to hear of it, which costs more than
+/// a page of the log; nobody may (`yinyom_telemetry`).
+fn quiet<O: ConnectOptions>(options: O) -> O {
+    options.log_statements(LevelFilter::Off)
 }
 
 /// Whether tables were partitioned (`deploy/partition.sql`).

@@ -1,5 +1,5 @@
 //! One connection with one use: a unit of work or a read. All that is specific to a database's
-//! connection is here and in `query`.
+//! connection is here, in `query` and in `answers`.
 
 use std::time::Duration;
 

@@ -26,7 +26,8 @@ const VERSION: u8 = 1;
 pub struct DataKey(Arc<Secret>);
 
 struct Secret {
-    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// In a place of their own, so that no copy stays behind where they came from.
+    bytes: Zeroizing<Box<[u8; KEY_BYTES]>>,
     /// Made when it is first needed: most keys of contacts only pass through.
     cipher: OnceLock<LessSafeKey>,
 }
@@ -38,7 +39,7 @@ impl DataKey {
     }
 
     pub(crate) fn filled(fill: impl FnOnce(&mut [u8; KEY_BYTES])) -> Self {
-        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        let mut bytes = Zeroizing::new(Box::new([0; KEY_BYTES]));
         fill(&mut bytes);
         Self(Arc::new(Secret { bytes, cipher: OnceLock::new() }))
     }
@@ -140,7 +141,7 @@ impl DataKey {
         Some(Self::filled(|key| key.copy_from_slice(bytes)))
     }
 
-    /// Nonces are random, which this scheme forgives; so the key may be one that does not see to them.
+    /// Nonces are random, which this scheme forgives; so `LessSafeKey`, which leaves them to us, will do.
     #[expect(clippy::expect_used, reason = "32 bytes are what the cipher takes")]
     fn cipher(&self) -> &LessSafeKey {
         self.0.cipher.get_or_init(|| {

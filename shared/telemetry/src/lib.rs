@@ -217,7 +217,7 @@ fn may_be_heard(metadata: &Metadata<'_>) -> bool {
 }
 
 /// For a filter that would otherwise be asked once for each place that speaks. What it last answered is kept by the thread until
-/// somebody speaks, and who only asks whether he would be heard, as sqlx does after a slow statement, leaves his answer to
+/// somebody speaks, and who only asks whether he would be heard, as sqlx does after a slow commit, leaves his answer to
 /// whoever speaks next: that line would be lost unless the filter were asked about it as well.
 fn asked_anew<S>() -> impl Filter<S> {
     dynamic_filter_fn(|_, _| true)

@@ -39,11 +39,11 @@ impl Dimension {
             Self::Actor => Series::MonthByActor,
             Self::Method => Series::MonthByMethod,
         };
-        [months, Series::DayByAll, Series::HourByAll, Series::Quarter]
+        [months, Series::DayByDoing, Series::HourByDoing, Series::Quarter]
     }
 
-    /// Where its value is in that of all together ([`super::value_of`]): from which character on, how many.
-    pub const fn in_all(self) -> (i32, i32) {
+    /// Where its value is in that of whose doing it was ([`super::value_of`]): from which character on, how many.
+    pub const fn in_doing(self) -> (i32, i32) {
         match self {
             Self::Surface => (1, 1),
             Self::Method => (2, 1),

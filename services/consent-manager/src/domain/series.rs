@@ -24,9 +24,9 @@ pub enum Series {
     MonthBySurface = 5,
     MonthByActor = 6,
     MonthByMethod = 7,
-    /// By surface, evidence method and actor together, as quarters of an hour are.
-    HourByAll = 8,
-    DayByAll = 9,
+    /// By surface, evidence method and actor together, as quarters of an hour are (`store::rollups::by_value` names the three).
+    HourByDoing = 8,
+    DayByDoing = 9,
 }
 
 impl Series {
@@ -40,12 +40,12 @@ impl Series {
         Self::MonthBySurface,
         Self::MonthByActor,
         Self::MonthByMethod,
-        Self::HourByAll,
-        Self::DayByAll,
+        Self::HourByDoing,
+        Self::DayByDoing,
     ];
 
     /// Those that the store makes itself, of [`Series::Quarter`].
-    pub const DERIVED: [Self; 2] = [Self::HourByAll, Self::DayByAll];
+    pub const DERIVED: [Self; 2] = [Self::HourByDoing, Self::DayByDoing];
 
     /// Those that any stretch of time is put together from, the longest first.
     pub const TIME: [Self; 5] = [Self::Month, Self::Day, Self::Hour, Self::Quarter, Self::Instant];
@@ -85,8 +85,8 @@ impl Series {
         match self {
             Self::Instant => Some(1),
             Self::Quarter => Some(QUARTER),
-            Self::Hour | Self::HourByAll => Some(HOUR),
-            Self::Day | Self::DayByAll => Some(DAY),
+            Self::Hour | Self::HourByDoing => Some(HOUR),
+            Self::Day | Self::DayByDoing => Some(DAY),
             Self::Month | Self::MonthBySurface | Self::MonthByActor | Self::MonthByMethod => None,
         }
     }

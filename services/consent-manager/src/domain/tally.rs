@@ -127,7 +127,7 @@ pub fn value_of(series: Series, doing: Doing<'_>) -> String {
     let surface = change.surface.code();
     let method = change.method.map_or(0, yinyom_consent::EvidenceMethod::code);
     match series {
-        Series::Quarter | Series::HourByAll | Series::DayByAll => {
+        Series::Quarter | Series::HourByDoing | Series::DayByDoing => {
             let mut value = actor(&change.actor);
             value.insert_str(0, &format!("{surface}{method}"));
             value

@@ -207,7 +207,7 @@ pub async fn by_value(
     dimension: Dimension,
     pieces: &[(Piece, i64)],
 ) -> Result<Vec<(String, Channel, Counts)>, StoreError> {
-    let (from, length) = dimension.in_all();
+    let (from, length) = dimension.in_doing();
     let sql = tx.dialect(
         concat!(
             "SELECT CASE WHEN batch.series IN (1, 8, 9) THEN substr(r.value, $2, $3) ELSE r.value END AS value,

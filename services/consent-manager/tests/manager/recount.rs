@@ -74,10 +74,10 @@ async fn every_damage_is_named_and_mended(db: TestDb) {
         ),
         ("DELETE FROM rollups WHERE business_id = $1 AND series = 0", "rollups: Instant of"),
         ("DELETE FROM rollups WHERE business_id = $1 AND series = 6", "rollups: MonthByActor of"),
-        ("DELETE FROM rollups WHERE business_id = $1 AND series = 9", "rollups: DayByAll of"),
+        ("DELETE FROM rollups WHERE business_id = $1 AND series = 9", "rollups: DayByDoing of"),
         (
             "UPDATE rollups SET grants = grants + 1 WHERE business_id = $1 AND series = 8",
-            "rollups: HourByAll of",
+            "rollups: HourByDoing of",
         ),
         (
             "UPDATE rollups SET unit = unit + 1000 WHERE business_id = $1 AND series = 0",
@@ -115,6 +115,30 @@ async fn every_damage_is_named_and_mended(db: TestDb) {
     // It goes on as before.
     let mut contact = Contact::new(world.business);
     world.take(vec![contact.created(world.now(), Granted, NotSet)]).await;
+    assert_eq!(differences(&world).await, [""; 0]);
+}
+
+/// The statement of the migration that adds up what is there.
+fn added_up(migration: &'static str) -> &'static str {
+    let begin = migration.find("INSERT INTO rollups").unwrap();
+    let end = migration[begin..].find(';').unwrap();
+    &migration[begin..begin + end]
+}
+
+async fn hours_and_days_from_before_are_added_up(db: TestDb) {
+    let world = taken(db, 14).await;
+    damage(&world, "DELETE FROM rollups WHERE business_id = $1 AND series IN (8, 9)").await;
+    assert_ne!(differences(&world).await, [""; 0]);
+    let sql = if world.db.is_postgres() {
+        include_str!("../../migrations/postgres/0009_expand_rollups_by_doing.sql")
+    } else {
+        include_str!("../../migrations/sqlite/0009_expand_rollups_by_doing.sql")
+    };
+    let done = world.db.write(scope(&world), move |mut tx| async move {
+        tx.query(added_up(sql)).execute().await?;
+        tx.done::<_, DbError>(())
+    });
+    done.await.unwrap();
     assert_eq!(differences(&world).await, [""; 0]);
 }
 
@@ -196,6 +220,7 @@ async fn changes_that_arrive_while_earlier_ones_are_counted_are_counted_once(db:
 both_databases!(MIGRATIONS =>
     what_ingestion_keeps_is_what_a_recount_finds,
     every_damage_is_named_and_mended,
+    hours_and_days_from_before_are_added_up,
     a_consent_of_a_contact_that_is_not_there_is_found,
     while_earlier_changes_are_counted_reports_wait,
     changes_that_arrive_while_earlier_ones_are_counted_are_counted_once,

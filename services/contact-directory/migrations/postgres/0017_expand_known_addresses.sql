@@ -6,31 +6,39 @@
 -- replica that is older than this.
 ALTER TABLE contacts ADD COLUMN has_phone BOOLEAN, ADD COLUMN has_email BOOLEAN;
 
--- Sees to it that what these contacts, whose points came (1) and went (-1), are known to have is what they have.
+-- Sets has_phone and has_email of the contacts whose points came (1) or went (-1), where they say something else. Whoever
+-- writes points of a contact that is there has locked it: so nobody else's come or go meanwhile.
+--
+-- Contact by contact, by the key: a plan is kept from when there were few, and in one statement it would go through all
+-- points of a business that has grown since.
 CREATE FUNCTION know_addresses(of_business UUID, of_contacts UUID[], of_channels INTEGER[], signs INTEGER[])
 RETURNS void LANGUAGE plpgsql AS $do$
 DECLARE
     changed UUID[];
+    of_contact UUID;
 BEGIN
-    SELECT array_agg(c.contact_id) INTO changed
+    SELECT array_agg(DISTINCT c.contact_id) INTO changed
     FROM UNNEST(of_contacts, of_channels, signs) AS p(contact_id, channel, sign)
     CROSS JOIN LATERAL (
         SELECT contact_id, has_phone, has_email FROM contacts
         WHERE business_id = of_business AND contact_id = p.contact_id OFFSET 0
     ) c
     WHERE CASE p.channel WHEN 1 THEN c.has_phone ELSE c.has_email END IS DISTINCT FROM (p.sign > 0);
-    IF changed IS NOT NULL THEN
-        UPDATE contacts c SET
-            has_phone = EXISTS (SELECT FROM contact_points p
-                WHERE p.business_id = of_business AND p.contact_id = c.contact_id AND p.channel + 0 = 1),
-            has_email = EXISTS (SELECT FROM contact_points p
-                WHERE p.business_id = of_business AND p.contact_id = c.contact_id AND p.channel + 0 = 2)
-        WHERE c.business_id = of_business AND c.contact_id = ANY (changed);
+    IF changed IS NULL THEN
+        RETURN;
     END IF;
+    FOREACH of_contact IN ARRAY changed LOOP
+        UPDATE contacts SET
+            has_phone = COALESCE((SELECT true FROM contact_points p WHERE p.business_id = of_business
+                AND p.contact_id = of_contact AND p.channel + 0 = 1 LIMIT 1), false),
+            has_email = COALESCE((SELECT true FROM contact_points p WHERE p.business_id = of_business
+                AND p.contact_id = of_contact AND p.channel + 0 = 2 LIMIT 1), false)
+        WHERE business_id = of_business AND contact_id = of_contact;
+    END LOOP;
 END
 $do$;
 
--- As before, and it sees to what is known.
+-- As before, and it sees to what is known. A point never changes its channel.
 CREATE OR REPLACE FUNCTION count_contact_points() RETURNS trigger LANGUAGE plpgsql AS $do$
 DECLARE
     b UUID;

@@ -23,7 +23,7 @@ impl Directory {
     ) -> Result<Vec<Option<Check>>, Error> {
         may_use_address_equality(session.view().viewer(), session.view().rules())?;
         let heeds_others = session.view().rules().heeds_others();
-        // Who is not asked about others reads once, and so of one moment.
+        // Where other contacts do not matter there is one statement, which sees one moment.
         let mut tx = match heeds_others {
             true => self.db.snapshot(session.scope).await?,
             false => self.db.read(session.scope).await?,

@@ -10,7 +10,7 @@ WHERE q.series = 1 AND q.value <> ''
     AND (q.grants <> 0 OR q.refusals <> 0 OR q.resets <> 0 OR q.opt_outs <> 0)
 GROUP BY 1, 2, 3, 4, 5;
 
-CREATE TRIGGER count_by_all_inserted AFTER INSERT ON rollups
+CREATE TRIGGER count_by_doing_inserted AFTER INSERT ON rollups
     WHEN NEW.series = 1 AND NEW.value <> ''
     AND (NEW.grants <> 0 OR NEW.refusals <> 0 OR NEW.resets <> 0 OR NEW.opt_outs <> 0)
 BEGIN
@@ -23,7 +23,7 @@ BEGIN
         grants = grants + excluded.grants, refusals = refusals + excluded.refusals,
         resets = resets + excluded.resets, opt_outs = opt_outs + excluded.opt_outs;
 END;
-CREATE TRIGGER count_by_all_updated AFTER UPDATE ON rollups
+CREATE TRIGGER count_by_doing_updated AFTER UPDATE ON rollups
     WHEN NEW.series = 1 AND NEW.value <> '' AND (NEW.grants <> OLD.grants OR NEW.refusals <> OLD.refusals
         OR NEW.resets <> OLD.resets OR NEW.opt_outs <> OLD.opt_outs)
 BEGIN
