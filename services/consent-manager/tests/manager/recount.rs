@@ -22,8 +22,13 @@ pub fn scope(world: &World) -> Scope {
 }
 
 async fn taken(db: TestDb, seed: u64) -> World {
+    taken_of(db, seed, SignedDuration::from_hours(24 * 90)).await
+}
+
+/// Changes of so long a time.
+async fn taken_of(db: TestDb, seed: u64, time: SignedDuration) -> World {
     let world = World::new(db).await;
-    let span = (world.now() - SignedDuration::from_hours(24 * 90), world.now());
+    let span = (world.now() - time, world.now());
     let histories = Histories::throw(&mut Dice::new(seed), world.business, 200, span);
     for batch in histories.to_wire().chunks(7) {
         world.take(batch.to_vec()).await;
@@ -62,6 +67,12 @@ async fn what_ingestion_keeps_is_what_a_recount_finds(db: TestDb) {
     assert_eq!(differences(&world).await, [""; 0]);
     let found = recount(&world.db, scope(&world), |_| {}).await.unwrap();
     assert_eq!((found.changes, found.contacts > 3), (200, true));
+}
+
+/// In one row, batch after batch.
+async fn what_comes_within_a_quarter_of_an_hour_is_added_up(db: TestDb) {
+    let world = taken_of(db, 15, SignedDuration::from_mins(40)).await;
+    assert_eq!(differences(&world).await, [""; 0]);
 }
 
 async fn every_damage_is_named_and_mended(db: TestDb) {
@@ -219,6 +230,7 @@ async fn changes_that_arrive_while_earlier_ones_are_counted_are_counted_once(db:
 
 both_databases!(MIGRATIONS =>
     what_ingestion_keeps_is_what_a_recount_finds,
+    what_comes_within_a_quarter_of_an_hour_is_added_up,
     every_damage_is_named_and_mended,
     hours_and_days_from_before_are_added_up,
     a_consent_of_a_contact_that_is_not_there_is_found,
