@@ -27,7 +27,7 @@ pub struct DataKey(Arc<Secret>);
 
 struct Secret {
     /// In a place of their own, so that no copy stays behind where they came from.
-    bytes: Zeroizing<Box<[u8; KEY_BYTES]>>,
+    bytes: Box<Zeroizing<[u8; KEY_BYTES]>>,
     /// Made when it is first needed: most keys of contacts only pass through.
     cipher: OnceLock<LessSafeKey>,
 }
@@ -39,7 +39,7 @@ impl DataKey {
     }
 
     pub(crate) fn filled(fill: impl FnOnce(&mut [u8; KEY_BYTES])) -> Self {
-        let mut bytes = Zeroizing::new(Box::new([0; KEY_BYTES]));
+        let mut bytes = Box::new(Zeroizing::new([0; KEY_BYTES]));
         fill(&mut bytes);
         Self(Arc::new(Secret { bytes, cipher: OnceLock::new() }))
     }
