@@ -44,6 +44,6 @@ mod properties;
 mod samples;
 
 pub use consent::{Consent, Outcome};
-pub use record::Contact;
+pub use record::{Contact, NotRead};
 pub use refusal::Refusal;
 pub use viewer::{Sight, SightReason, View, Viewer, decide};

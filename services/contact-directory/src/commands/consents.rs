@@ -19,7 +19,7 @@ use super::{Change, Directory, Error, Session, record};
 use crate::domain::evidence::Evidence;
 use crate::domain::set::{Assignments, Withdrawal, set, withdraw};
 use crate::domain::surface::{Facts, Place};
-use crate::domain::{Contact, Outcome, View};
+use crate::domain::{Contact, NotRead, Outcome, View};
 use crate::store::{BusinessKeys, accounts, contacts, leads};
 
 pub use together::Together;
@@ -36,6 +36,9 @@ pub struct Saying {
     /// What is wrong with it by the clock alone. It was not so when a request came first that is sent again.
     pub untimely: Option<InvalidInput>,
 }
+
+/// A contact of whom something is said.
+pub type Heard = Contact<NotRead>;
 
 /// A saying, who brings it, and how that is known when it is brought again.
 struct Said {
@@ -66,7 +69,7 @@ pub enum RowReceipt {
 /// What became of a row of a batch.
 #[derive(Debug)]
 pub enum Row {
-    Recorded(Box<Written<Contact>>),
+    Recorded(Box<Written<Heard>>),
     Refused(Error),
     /// It was refused before, with this code and reason.
     RefusedBefore(i32, String),
@@ -80,20 +83,36 @@ impl Directory {
         session: &Session,
         saying: Saying,
         request: Option<Request>,
-    ) -> Result<Written<Contact>, Error> {
+    ) -> Result<Written<Heard>, Error> {
         let said = Arc::new(Said { session: session.clone(), saying, request });
         let written = match together::say(self, &said).await {
             Some(heard) => heard?,
             None => self.say_alone(&said).await?,
         };
-        self.settled(session, written).await
+        self.settled_saying(session, written).await
     }
 
-    async fn say_alone(&self, said: &Arc<Said>) -> Result<Written<Contact>, Error> {
+    /// Reads what is there now, if it was said before.
+    async fn settled_saying(
+        &self,
+        session: &Session,
+        mut written: Written<Heard>,
+    ) -> Result<Written<Heard>, Error> {
+        let id = written.receipt.id.into();
+        if written.now.is_some() {
+            self.publish(session.business(), [id]);
+        } else {
+            let now = self.contact_if_there(session, id).await?;
+            written.now = now.map(Contact::without_points);
+        }
+        Ok(written)
+    }
+
+    async fn say_alone(&self, said: &Arc<Said>) -> Result<Written<Heard>, Error> {
         again(|| self.say_once(Arc::clone(said))).await
     }
 
-    async fn say_once(&self, said: Arc<Said>) -> Result<Written<Contact>, Error> {
+    async fn say_once(&self, said: Arc<Said>) -> Result<Written<Heard>, Error> {
         let keys = self.keys_of(&said.session).await?;
         let now = self.now();
         self.db
@@ -102,7 +121,7 @@ impl Directory {
                 let micros = now.as_microsecond();
                 // The contact first and the request then, as in a unit of many: two replicas that are sent the same would
                 // else wait for each other.
-                let locked = contacts::lock(&mut tx, &keys, &[saying.contact]).await?;
+                let locked = contacts::lock_to_hear(&mut tx, &[saying.contact]).await?;
                 let before = begin(&mut tx, &keys, session, request.as_ref(), micros).await?;
                 if let Some(receipt) = before {
                     return tx.done(Written { receipt, now: None });
@@ -169,7 +188,7 @@ impl Directory {
         let ids: Vec<_> = repeated.iter().map(|w| ContactId::from(w.receipt.id)).collect();
         let mut tx = self.db.snapshot(session.scope).await?;
         let found = contacts::load(&mut tx, &keys, &ids).await?;
-        let found: HashMap<_, _> = found.into_iter().map(|c| (c.id, c)).collect();
+        let found: HashMap<_, _> = found.into_iter().map(|c| (c.id, c.without_points())).collect();
         for written in &mut repeated {
             written.now = found.get(&ContactId::from(written.receipt.id)).cloned();
         }
@@ -185,7 +204,7 @@ pub(super) async fn say_each(
     now: Timestamp,
 ) -> Result<Vec<Row>, Error> {
     let ids: Vec<_> = sayings.iter().flatten().map(|saying| saying.contact).collect();
-    let locked = contacts::lock(tx, keys, &ids).await?;
+    let locked = contacts::lock_to_hear(tx, &ids).await?;
     let mut hearing = Hearing::open(tx, keys, locked, sayings.iter().flatten(), now).await?;
     let mut rows = Vec::with_capacity(sayings.len());
     for saying in sayings {
@@ -206,7 +225,7 @@ pub(super) async fn say_each(
 struct Hearing<'k> {
     keys: &'k BusinessKeys,
     now: Timestamp,
-    contacts: HashMap<ContactId, Contact>,
+    contacts: HashMap<ContactId, Heard>,
     pages: Pages,
     changed: HashSet<ContactId>,
     events: Vec<Event>,
@@ -217,7 +236,7 @@ impl<'k> Hearing<'k> {
     async fn open<'a>(
         tx: &mut Tx,
         keys: &'k BusinessKeys,
-        locked: Vec<Contact>,
+        locked: Vec<Heard>,
         sayings: impl Iterator<Item = &'a Saying> + Clone,
         now: Timestamp,
     ) -> Result<Self, Error> {
@@ -228,7 +247,7 @@ impl<'k> Hearing<'k> {
     }
 
     /// Makes a saying the contact's consent. Refused, it leaves the contact as it was.
-    fn hear(&mut self, session: &Session, saying: &Saying) -> Result<Written<Contact>, Error> {
+    fn hear(&mut self, session: &Session, saying: &Saying) -> Result<Written<Heard>, Error> {
         let contact = self.contacts.get_mut(&saying.contact).ok_or(NotFound)?;
         let facts = self.pages.facts(saying);
         self.events.extend(apply(session, self.keys, saying, facts, contact, self.now)?);
@@ -255,14 +274,14 @@ fn apply(
     keys: &BusinessKeys,
     saying: &Saying,
     facts: Facts,
-    contact: &mut Contact,
+    contact: &mut Heard,
     now: Timestamp,
 ) -> Result<Vec<Event>, Error> {
     if let Some(untimely) = &saying.untimely {
         return Err(untimely.clone().into());
     }
     saying.place.check(session.kind, facts)?;
-    let outcome_of = |contact: &Contact, view: &View| -> Result<Outcome, Error> {
+    let outcome_of = |contact: &Heard, view: &View| -> Result<Outcome, Error> {
         Ok(match &saying.word {
             Word::Set(assignments) => {
                 contact.etag().check(&saying.etag)?;

@@ -246,6 +246,18 @@ impl Directory {
     }
 
     /// Publishes what was written, or reads what is there now for a request that was repeated.
+    pub(crate) async fn contact_if_there(
+        &self,
+        session: &Session,
+        id: ContactId,
+    ) -> Result<Option<Contact>, Error> {
+        match self.contact(session, id).await {
+            Ok(contact) => Ok(Some(contact)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) async fn settled(
         &self,
         session: &Session,
@@ -255,11 +267,7 @@ impl Directory {
         if written.now.is_some() {
             self.publish(session.business(), [id]);
         } else {
-            written.now = match self.contact(session, id).await {
-                Ok(contact) => Some(contact),
-                Err(Error::NotFound(_)) => None,
-                Err(error) => return Err(error),
-            };
+            written.now = self.contact_if_there(session, id).await?;
         }
         Ok(written)
     }
@@ -318,7 +326,10 @@ pub(crate) fn change_of<'a>(
 }
 
 /// Records grants that have run out, so that what follows starts from what counts.
-pub(crate) fn settle(change: &Change<'_>, contact: &mut Contact) -> Result<Vec<Event>, Error> {
+pub(crate) fn settle<P>(
+    change: &Change<'_>,
+    contact: &mut Contact<P>,
+) -> Result<Vec<Event>, Error> {
     match expiry::settle(&contact.consents, change.now) {
         None => Ok(Vec::new()),
         Some(outcome) => {
@@ -336,7 +347,7 @@ pub(crate) fn settle(change: &Change<'_>, contact: &mut Contact) -> Result<Vec<E
 }
 
 /// What a write of a contact came to.
-pub(crate) fn receipt(contact: &Contact) -> Receipt {
+pub(crate) const fn receipt<P>(contact: &Contact<P>) -> Receipt {
     Receipt { id: contact.id.uuid(), revision: contact.revision, consent_seq: contact.consent_seq }
 }
 

@@ -145,7 +145,7 @@ impl Expiries {
         let (keys, most) = (keys.of(db, scope, micros).await?, self.batch);
         db.write(scope, move |mut tx| async move {
             let due = expiry::due(&mut tx, micros, most).await?;
-            let mut found = contacts::lock(&mut tx, &keys, &due).await?;
+            let mut found = contacts::lock_to_hear(&mut tx, &due).await?;
             let (surface, parent, evidence) = (Surface::Api, None, None);
             let change =
                 Change { scope, keys: &keys, actor: &DIRECTORY, surface, parent, evidence, now };

@@ -24,9 +24,9 @@ pub struct Change<'a> {
 
 /// Makes `outcome` the contact's consent under the next `consent_seq`, and gives the event that tells the
 /// ledger. The contact is locked and is saved, and the event is enqueued, in the same unit of work (TRAPS 1).
-pub fn record(
+pub fn record<P>(
     change: &Change<'_>,
-    contact: &mut Contact,
+    contact: &mut Contact<P>,
     outcome: Outcome,
 ) -> Result<Event, StoreError> {
     let business = change.scope.business();
@@ -62,7 +62,7 @@ pub fn record(
 }
 
 /// The event. The contact's key goes along sealed: it must still be there when the contact is not.
-fn event(contact: &Contact, recorded: &ConsentChange, sealed: Vec<u8>) -> Event {
+fn event<P>(contact: &Contact<P>, recorded: &ConsentChange, sealed: Vec<u8>) -> Event {
     let mut message = wire::change_to_wire(recorded);
     if !sealed.is_empty() {
         message.sealed_evidence = sealed;

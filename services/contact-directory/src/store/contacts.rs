@@ -13,8 +13,7 @@ use super::keys::seal_key;
 use super::paging::Source;
 use super::{BusinessKeys, StoreError};
 use crate::domain::contact::{ContactName, ExternalId};
-use crate::domain::points::Point;
-use crate::domain::{Consent, Contact};
+use crate::domain::{Consent, Contact, NotRead};
 use points::{PointRow, open};
 
 pub use points::{insert_points, remove_points, with_points};
@@ -127,14 +126,26 @@ pub async fn lock(
     with_points(tx, keys, rows).await
 }
 
-/// Like [`lock`], but without those that somebody else has locked: nobody is waited for.
-pub async fn lock_free(
+/// Like [`lock`], for what customers say of them.
+pub async fn lock_to_hear(
     tx: &mut Tx,
-    keys: &BusinessKeys,
     ids: &[ContactId],
-) -> Result<Vec<Contact>, StoreError> {
-    let free = tx.scoped(SELECT).list(&uuids(ids)).for_update_skip_locked().fetch_all().await?;
-    with_points(tx, keys, free).await
+) -> Result<Vec<Contact<NotRead>>, StoreError> {
+    let rows = tx.scoped(SELECT).list(&uuids(ids)).for_update().fetch_all().await?;
+    without_points(rows)
+}
+
+/// The same, but without those that somebody else has locked: nobody is waited for.
+pub async fn lock_free_to_hear(
+    tx: &mut Tx,
+    ids: &[ContactId],
+) -> Result<Vec<Contact<NotRead>>, StoreError> {
+    let rows = tx.scoped(SELECT).list(&uuids(ids)).for_update_skip_locked().fetch_all().await?;
+    without_points(rows)
+}
+
+fn without_points(rows: Vec<ContactRow>) -> Result<Vec<Contact<NotRead>>, StoreError> {
+    rows.into_iter().map(|row| row.into_contact(NotRead)).collect()
 }
 
 /// Which of those contacts the business has. They stay until this unit of work ends.
@@ -150,7 +161,7 @@ pub async fn hold(tx: &mut Tx, ids: &[ContactId]) -> Result<Vec<Uuid>, DbError> 
 }
 
 impl ContactRow {
-    fn into_contact(self, points: Vec<Point>) -> Result<Contact, StoreError> {
+    fn into_contact<P>(self, points: P) -> Result<Contact<P>, StoreError> {
         let consent = |state: i32, expires_at: Option<i64>, set_at: i64, refused_before: bool| {
             Ok::<_, StoreError>(Consent {
                 state: ConsentState::from_code(narrow(state))?,
@@ -245,7 +256,7 @@ pub async fn insert(
 }
 
 /// Stores contacts that were locked and changed, without their points.
-pub async fn update(tx: &mut Tx, contacts: &[&Contact]) -> Result<(), StoreError> {
+pub async fn update<P: Sync>(tx: &mut Tx, contacts: &[&Contact<P>]) -> Result<(), StoreError> {
     if contacts.is_empty() {
         return Ok(());
     }
@@ -279,14 +290,14 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(contacts: &[&Contact]) -> Self {
+    fn of<P>(contacts: &[&Contact<P>]) -> Self {
         Self {
             sort_names: contacts.iter().map(|c| c.name.sort_key()).collect(),
             sort_last_names: contacts.iter().map(|c| c.name.last_key()).collect(),
         }
     }
 
-    fn rows<'a>(&'a self, contacts: &'a [&Contact]) -> Rows<'a> {
+    fn rows<'a, P>(&'a self, contacts: &'a [&Contact<P>]) -> Rows<'a> {
         fn text(part: Option<&Personal>) -> &str {
             part.map_or("", |part| part.expose())
         }

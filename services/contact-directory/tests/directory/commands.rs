@@ -30,7 +30,7 @@ mod withdraw;
 
 use std::time::Duration;
 
-use contact_directory::commands::consents::{Saying, Word};
+use contact_directory::commands::consents::{Heard, Saying, Word};
 use contact_directory::commands::contacts::{ContactPatch, NewContact};
 use contact_directory::commands::{Error, Request, Session, Written};
 use contact_directory::domain::Contact;
@@ -92,10 +92,11 @@ async fn create(house: &House, first: &str, addresses: &[&str]) -> Contact {
 /// A contact of whose channels the owner said that.
 async fn saying(house: &House, addresses: &[&str], states: &[(Channel, ConsentState)]) -> Contact {
     let contact = create(house, "Somchai", addresses).await;
-    set(house, &house.owner, contact.id, states).await.unwrap().now.unwrap()
+    set(house, &house.owner, contact.id, states).await.unwrap();
+    read(house, contact.id).await
 }
 
-async fn say(house: &House, by: &Caller, saying: Saying) -> Result<Written<Contact>, Error> {
+async fn say(house: &House, by: &Caller, saying: Saying) -> Result<Written<Heard>, Error> {
     house.directory.say(&house.session(by).await, saying, None).await
 }
 
@@ -104,7 +105,7 @@ async fn set(
     by: &Caller,
     contact: ContactId,
     states: &[(Channel, ConsentState)],
-) -> Result<Written<Contact>, Error> {
+) -> Result<Written<Heard>, Error> {
     say(house, by, word(contact, set_to(states))).await
 }
 
@@ -117,7 +118,8 @@ async fn grant_for(house: &House, contact: ContactId, channel: Channel, time: Du
         expires_at: Some(now + time),
     };
     let grant = Word::Set(Assignments::read(&[given]).unwrap());
-    say(house, &house.owner, word(contact, grant)).await.unwrap().now.unwrap()
+    say(house, &house.owner, word(contact, grant)).await.unwrap();
+    read(house, contact).await
 }
 
 fn set_to(states: &[(Channel, ConsentState)]) -> Word {
@@ -181,7 +183,7 @@ async fn delete(house: &House, by: &Caller, contact: ContactId) -> Result<(), Er
 }
 
 /// What counts now.
-fn states(house: &House, contact: &Contact) -> (ConsentState, ConsentState) {
+fn states<P>(house: &House, contact: &Contact<P>) -> (ConsentState, ConsentState) {
     let now = house.clock.now();
     (contact.consents.phone.state_at(now), contact.consents.email.state_at(now))
 }

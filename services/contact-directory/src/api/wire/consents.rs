@@ -10,7 +10,7 @@ use yinyom_proto::types::v1 as types;
 use super::{contacts, read, refusal};
 use crate::commands::Written;
 use crate::commands::bulk::Said;
-use crate::commands::consents::{Row, Saying, Word};
+use crate::commands::consents::{Heard, Row, Saying, Word};
 use crate::domain::Contact;
 use crate::domain::check::Check;
 use crate::domain::evidence::{Evidence, EvidenceInput, is_future, refuse_future};
@@ -18,7 +18,11 @@ use crate::domain::set::{AssignmentInput, Assignments, Withdrawal, refuse_past};
 use crate::domain::surface::Place;
 
 /// The consent of a contact.
-pub fn consents(business: BusinessId, contact: &Contact, now: Timestamp) -> pb::ContactConsents {
+pub fn consents<P>(
+    business: BusinessId,
+    contact: &Contact<P>,
+    now: Timestamp,
+) -> pb::ContactConsents {
     pb::ContactConsents {
         contact: CONTACTS.format(business, contact.id),
         consents: contacts::consents(contact, now),
@@ -30,7 +34,7 @@ pub fn consents(business: BusinessId, contact: &Contact, now: Timestamp) -> pb::
 /// What was written. A repeated request has the number and the etag that it had.
 pub fn written(
     business: BusinessId,
-    written: &Written<Contact>,
+    written: &Written<Heard>,
     now: Timestamp,
 ) -> pb::ContactConsents {
     let receipt = written.receipt;

@@ -109,7 +109,7 @@ const fn reason(reason: SightReason) -> pb::VisibilityReason {
 }
 
 /// The consent of each channel.
-pub fn consents(contact: &Contact, now: Timestamp) -> Vec<pb::ChannelConsent> {
+pub fn consents<P>(contact: &Contact<P>, now: Timestamp) -> Vec<pb::ChannelConsent> {
     contact
         .consents
         .iter()

@@ -20,9 +20,8 @@ use yinyom_db::idempotency::{self, RequestError};
 use yinyom_db::{DbError, Tx};
 use yinyom_kernel::{BusinessId, time_left, waited_for};
 
-use super::{Directory, Error, Hearing, Said, is_row};
+use super::{Directory, Error, Heard, Hearing, Said, is_row};
 use crate::commands::request::{Written, kept, key};
-use crate::domain::Contact;
 use crate::store::{BusinessKeys, StoreError, contacts};
 
 /// The most sayings of one unit.
@@ -40,14 +39,14 @@ struct Waiting {
     /// The call that it is part of, and its end.
     span: Span,
     deadline: Option<Instant>,
-    heard: oneshot::Sender<Heard>,
+    heard: oneshot::Sender<Answer>,
 }
 
 /// What became of a saying. Who hears nothing goes on alone.
-type Heard = Result<Written<Contact>, Error>;
+type Answer = Result<Written<Heard>, Error>;
 
 /// Says it together with what others say; `None` if it has to be said alone.
-pub(super) async fn say(directory: &Directory, said: &Arc<Said>) -> Option<Heard> {
+pub(super) async fn say(directory: &Directory, said: &Arc<Said>) -> Option<Answer> {
     let left = time_left();
     if left.is_some_and(|left| left < TIME) {
         return None;
@@ -155,7 +154,7 @@ async fn hear_each(
     keys: &BusinessKeys,
     mut said: Vec<(Arc<Said>, Span)>,
     now: Timestamp,
-) -> Result<Vec<Option<Heard>>, Error> {
+) -> Result<Vec<Option<Answer>>, Error> {
     let requests = said.iter().filter_map(|(of, _)| Some(key(&of.session, of.request.as_ref()?)));
     let requests: Vec<_> = requests.collect();
     let known = idempotency::known(tx, &requests).await?;
@@ -167,7 +166,7 @@ async fn hear_each(
         .map(|(of, _)| &**of)
         .filter(|of| of.request.as_ref().is_none_or(|request| !known.contains(&request.id)));
     let ids: Vec<_> = new.clone().map(|of| of.saying.contact).collect();
-    let locked = contacts::lock_free(tx, keys, &ids).await?;
+    let locked = contacts::lock_free_to_hear(tx, &ids).await?;
     let free: HashSet<_> = locked.iter().map(|contact| contact.id).collect();
     let sayings = new.map(|of| &of.saying);
     let mut hearing = Hearing::open(tx, keys, locked, sayings, now).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use contact_directory::MIGRATIONS;
+use contact_directory::domain::NotRead;
 use contact_directory::domain::points::Point;
 use contact_directory::store::{StoreError, accounts, contacts};
 use tokio::sync::Notify;
@@ -82,7 +83,7 @@ async fn nothing_is_done_to_nobody(db: TestDb) {
     let (keys, id) = (store.keys().await, one.id);
     unit!(store, tx => {
         contacts::insert(&mut tx, &keys, &[]).await?;
-        contacts::update(&mut tx, &[]).await?;
+        contacts::update::<NotRead>(&mut tx, &[]).await?;
         contacts::insert_points(&mut tx, &keys, &[]).await?;
         contacts::remove_points(&mut tx, id, &[]).await?;
         contacts::delete(&mut tx, ContactId::generate()).await?;
