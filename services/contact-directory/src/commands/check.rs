@@ -24,9 +24,10 @@ impl Directory {
         may_use_address_equality(session.view().viewer(), session.view().rules())?;
         let heeds_others = session.view().rules().heeds_others();
         // Where other contacts do not matter there is one statement, which sees one moment.
-        let mut tx = match heeds_others {
-            true => self.db.snapshot(session.scope).await?,
-            false => self.db.read(session.scope).await?,
+        let mut tx = if heeds_others {
+            self.db.snapshot(session.scope).await?
+        } else {
+            self.db.read(session.scope).await?
         };
         let found = rows::channels(&mut tx, channel, contacts, heeds_others).await?;
         drop(tx);
