@@ -143,6 +143,9 @@ impl Db {
             ("lock_timeout", config.lock_timeout.as_millis().to_string()),
             // Its planning costs more than our short statements do.
             ("jit", "off".to_owned()),
+            // Nor does it pay to start workers for them: that takes ten milliseconds, also for a range that has no rows and
+            // that a plan for any values takes for a third of a large business.
+            ("max_parallel_workers_per_gather", "0".to_owned()),
             // A plan that was made while a table was empty is kept until the table has been analysed, and would read all of it.
             ("enable_seqscan", "off".to_owned()),
             // Nor is a statement planned anew for each value; [`crate::Query::plan_for_values`] says where it must be.

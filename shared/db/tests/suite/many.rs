@@ -18,6 +18,7 @@ both_databases!(MIGRATIONS =>
     a_list_finds_what_is_in_it_and_nothing_else,
     a_long_list_finds_as_much_as_a_list,
     no_row_is_compared_with_one_item_of_a_long_list_after_the_other,
+    no_statement_waits_for_workers_to_start,
     a_mark_that_is_missing_is_an_error,
     rows_locked_for_update_make_others_wait,
     a_statement_that_is_planned_for_its_values_leaves_no_plan,
@@ -226,6 +227,15 @@ async fn a_list_finds_what_is_in_it_and_nothing_else(db: TestDb) {
         .await
         .unwrap();
     assert_eq!(found, [ids[2]]);
+}
+
+/// A plan for any values takes an empty range for a third of a large business.
+async fn no_statement_waits_for_workers_to_start(db: TestDb) {
+    if db.is_postgres() {
+        let mut tx = db.read(some_scope()).await.unwrap();
+        let workers = tx.query("SHOW max_parallel_workers_per_gather");
+        assert_eq!(workers.scalar::<String>().await.unwrap(), "0");
+    }
 }
 
 async fn a_mark_that_is_missing_is_an_error(db: TestDb) {
