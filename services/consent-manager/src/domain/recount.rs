@@ -39,9 +39,7 @@ impl Prints {
     pub fn add(&mut self, spot: &Spot, counts: &Counts) {
         let Spot { series, unit, value, channel } = spot;
         let month = series.start(*unit).map_or(i64::MAX, |start| Series::Month.unit(start));
-        let by_value =
-            !matches!(series, Series::Quarter | Series::HourByDoing | Series::DayByDoing);
-        let value = if by_value { value.clone() } else { String::new() };
+        let value = if series.is_by_doing() { String::new() } else { value.clone() };
         let print = self.0.entry(Stretch { series: *series, month, value, channel: *channel });
         let print = print.or_default();
         print.sum.add(counts, 1);

@@ -24,7 +24,7 @@ pub enum Series {
     MonthBySurface = 5,
     MonthByActor = 6,
     MonthByMethod = 7,
-    /// By surface, evidence method and actor together, as quarters of an hour are (`store::rollups::by_value` names the three).
+    /// By surface, evidence method and actor together, as quarters of an hour are. SQL names the three by their numbers.
     HourByDoing = 8,
     DayByDoing = 9,
 }
@@ -49,6 +49,11 @@ impl Series {
 
     /// Those that any stretch of time is put together from, the longest first.
     pub const TIME: [Self; 5] = [Self::Month, Self::Day, Self::Hour, Self::Quarter, Self::Instant];
+
+    /// Whether it is told apart by surface, evidence method and actor together.
+    pub const fn is_by_doing(self) -> bool {
+        matches!(self, Self::Quarter | Self::HourByDoing | Self::DayByDoing)
+    }
 
     /// The number that the store keeps.
     pub const fn code(self) -> i32 {

@@ -89,23 +89,7 @@ impl Directory {
             Some(heard) => heard?,
             None => self.say_alone(&said).await?,
         };
-        self.settled_saying(session, written).await
-    }
-
-    /// Reads what is there now, if it was said before.
-    async fn settled_saying(
-        &self,
-        session: &Session,
-        mut written: Written<Heard>,
-    ) -> Result<Written<Heard>, Error> {
-        let id = written.receipt.id.into();
-        if written.now.is_some() {
-            self.publish(session.business(), [id]);
-        } else {
-            let now = self.contact_if_there(session, id).await?;
-            written.now = now.map(Contact::without_points);
-        }
-        Ok(written)
+        self.settled(session, written, Contact::without_points).await
     }
 
     async fn say_alone(&self, said: &Arc<Said>) -> Result<Written<Heard>, Error> {

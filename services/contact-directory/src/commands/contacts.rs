@@ -1,5 +1,6 @@
 //! Contacts: create, read, list, change, delete.
 
+use std::convert::identity;
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
@@ -129,7 +130,7 @@ impl Directory {
                 tx.done::<_, Error>(Written { receipt, now: Some(contact) })
             })
             .await?;
-        self.settled(session, written).await
+        self.settled(session, written, identity).await
     }
 
     /// Changes a contact.
@@ -143,7 +144,7 @@ impl Directory {
     ) -> Result<Written<Contact>, Error> {
         let once = || self.update_once(session, id, patch.clone(), etag.clone(), request.clone());
         let written = again(once).await?;
-        self.settled(session, written).await
+        self.settled(session, written, identity).await
     }
 
     async fn update_once(
@@ -245,29 +246,22 @@ impl Directory {
         Ok(())
     }
 
-    /// Publishes what was written, or reads what is there now for a request that was repeated.
-    pub(crate) async fn contact_if_there(
+    /// Publishes what was written, or reads what is there now for a request that was repeated: as much of it as `part` takes.
+    pub(crate) async fn settled<P>(
         &self,
         session: &Session,
-        id: ContactId,
-    ) -> Result<Option<Contact>, Error> {
-        match self.contact(session, id).await {
-            Ok(contact) => Ok(Some(contact)),
-            Err(Error::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    pub(crate) async fn settled(
-        &self,
-        session: &Session,
-        mut written: Written<Contact>,
-    ) -> Result<Written<Contact>, Error> {
+        mut written: Written<Contact<P>>,
+        part: fn(Contact) -> Contact<P>,
+    ) -> Result<Written<Contact<P>>, Error> {
         let id = written.receipt.id.into();
         if written.now.is_some() {
             self.publish(session.business(), [id]);
         } else {
-            written.now = self.contact_if_there(session, id).await?;
+            written.now = match self.contact(session, id).await {
+                Ok(contact) => Some(part(contact)),
+                Err(Error::NotFound(_)) => None,
+                Err(error) => return Err(error),
+            };
         }
         Ok(written)
     }

@@ -8,6 +8,7 @@
 mod before;
 mod undo;
 
+use std::convert::identity;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -134,7 +135,7 @@ impl Directory {
         if contact.is_some() {
             self.publish(session.business(), [absorbed]);
         }
-        let contact = self.settled(session, Written { receipt, now: contact }).await?;
+        let contact = self.settled(session, Written { receipt, now: contact }, identity).await?;
         let keys = self.keys_of(session).await?;
         let found = merges::find(&mut self.db.read(session.scope).await?, id).await?;
         let merge = found.map(|merge| told(&keys, session, merge)).transpose()?;

@@ -42,7 +42,7 @@ fn what_is_said_of_a_contact_in_that_very_instant_comes_before_or_after() {
 
 /// What is written of a portion, after all that becomes of its contacts.
 const OUTCOMES: &str = "LOCK TABLE operation_blocks IN SHARE MODE";
-/// What is read of contacts between locking and writing them.
+/// What triggers read of contacts while these are written, and locked since before.
 const POINTS: &str = "LOCK TABLE contact_points IN ACCESS EXCLUSIVE MODE";
 
 /// Two portions, each with somebody at its end.
