@@ -54,7 +54,7 @@ pub use retention::{
 pub use series::Series;
 pub use stream::{Outcome, Stream, StreamResult, Submission, Verdict, judge};
 pub use summary::{ChannelSummary, Summary};
-pub use tally::{Counts, Spot, Tally, value_of};
+pub use tally::{Counts, Spot, Tally};
 pub use trend::{
     Bucket, ChannelTrend, Granularity, MAX_BUCKETS, Span, Trend, TrendError, buckets, edges,
     end_before_start, share,

@@ -118,9 +118,7 @@ impl Services {
     }
 
     fn signal_manager(&self, signal: Signal) {
-        let id = self.children[2].id().and_then(|id| i32::try_from(id).ok());
-        let process = id.and_then(Pid::from_raw).expect("it runs");
-        kill_process(process, signal).expect("it is told");
+        tell(&self.children[2], signal);
     }
 
     fn issue(&self, subject: &Subject) -> String {
@@ -171,6 +169,29 @@ impl Services {
             .kill_on_drop(true)
             .spawn()
             .expect("the program runs")
+    }
+}
+
+/// As a cluster ends them: a program that is built to be profiled writes down what it did only then.
+impl Drop for Services {
+    fn drop(&mut self) {
+        for child in &self.children {
+            tell(child, Signal::TERM);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        for child in &mut self.children {
+            while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// One that has ended is not told.
+fn tell(child: &Child, signal: Signal) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(process) = id.and_then(Pid::from_raw) {
+        kill_process(process, signal).expect("it is told");
     }
 }
 

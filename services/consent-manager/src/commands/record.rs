@@ -151,7 +151,7 @@ async fn judge_streams(tx: &mut Tx, streams: Vec<Stream>) -> Result<Judged, Stor
     let business = tx.scope()?.business();
     let contacts: Vec<Uuid> =
         streams.iter().filter_map(|stream| stream.contact).map(ContactId::uuid).collect();
-    let lasts = heads::lock_streams(tx, &contacts).await?;
+    let lasts = heads::streams(tx, &contacts).await?;
     let last = |contact: ContactId| lasts.get(&contact).map_or(0, |(last, _)| *last);
     let repeated: Vec<(ContactId, i64)> = streams
         .iter()
@@ -230,10 +230,10 @@ async fn append(
 
 async fn write(tx: &mut Tx, batch: &Batch, tree: Option<&Frontier>) -> Result<(), StoreError> {
     let uuids = |of: &[ContactId]| of.iter().map(|contact| contact.uuid()).collect::<Vec<_>>();
+    heads::begin_streams(tx, &batch.begun).await?;
     heads::advance_streams(tx, &batch.heads).await?;
-    if !batch.current.is_empty() {
-        consents::put(tx, &batch.current).await?;
-    }
+    consents::add(tx, &batch.appeared).await?;
+    consents::put(tx, &batch.current).await?;
     if !batch.gone.is_empty() {
         consents::remove(tx, &uuids(&batch.gone)).await?;
     }

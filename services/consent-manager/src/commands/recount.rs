@@ -74,8 +74,8 @@ pub async fn recount(
                 now.insert(*contact, consents);
             }
             for (spot, counts) in of.rollups() {
-                counted.add(spot, counts);
-                spot.derived(counts).for_each(|(spot, counts)| counted.add(&spot, &counts));
+                counted.add(&spot, &counts);
+                spot.derived(&counts).for_each(|(spot, counts)| counted.add(&spot, &counts));
             }
             tally.take_states(&of);
         }
@@ -215,9 +215,7 @@ pub async fn repair(db: &Db, scope: Scope) -> Result<(), RepairError> {
                 current.extend(retrace(history, &mut tally).map(|both| (*contact, both)));
             }
             contacts += tally.contacts;
-            if !current.is_empty() {
-                consents::put(&mut tx, &current).await?;
-            }
+            consents::add(&mut tx, &current).await?;
             ends(&mut tx, &histories).await?;
             rollups::add(&mut tx, &tally).await?;
         }

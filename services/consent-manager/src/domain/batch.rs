@@ -25,9 +25,13 @@ pub struct StreamEnd {
 pub struct Batch {
     /// The changes, each with its index.
     pub entries: Vec<Recorded>,
-    /// The new end of each stream.
+    /// Where the streams end that begin here.
+    pub begun: Vec<StreamEnd>,
+    /// The new end of each other stream.
     pub heads: Vec<StreamEnd>,
-    /// The current consents of the contacts that changed and are there.
+    /// The current consents of the contacts that were not there and are.
+    pub appeared: Vec<(ContactId, ByChannel<Consent>)>,
+    /// The same of those that were there, changed, and still are.
     pub current: Vec<(ContactId, ByChannel<Consent>)>,
     /// The contacts that changed and are gone.
     pub gone: Vec<ContactId>,
@@ -95,11 +99,15 @@ impl Batch {
         for (contact, places) in places {
             let known = known.remove(&contact).unwrap_or_default();
             let entries = places.iter().filter_map(|place| batch.entries.get(*place));
-            let changes: Vec<_> = entries.map(|entry| entry.change.clone()).collect();
+            let changes: Vec<_> = entries.map(|entry| &entry.change).collect();
             let Some(last) = changes.last() else { continue };
-            batch.heads.push(StreamEnd { contact, seq: last.seq, at: last.recorded_at });
-            match go_on(known, changes, &mut batch.tally) {
-                Some(current) => batch.current.push((contact, current)),
+            let begins = changes.first().is_some_and(|first| first.seq == 1);
+            let heads = if begins { &mut batch.begun } else { &mut batch.heads };
+            heads.push(StreamEnd { contact, seq: last.seq, at: last.recorded_at });
+            let was_there = known.current.is_some();
+            match go_on(known, &changes, &mut batch.tally) {
+                Some(current) if was_there => batch.current.push((contact, current)),
+                Some(current) => batch.appeared.push((contact, current)),
                 None => batch.gone.push(contact),
             }
         }
@@ -112,23 +120,23 @@ impl Batch {
 /// What `changes` make of a contact.
 fn go_on(
     known: Known,
-    changes: Vec<ConsentChange>,
+    changes: &[&ConsentChange],
     tally: &mut Tally,
 ) -> Option<ByChannel<Consent>> {
+    let Known { mut current, counting } = known;
     let mut added = Tally::default();
-    let mut current = known.current;
+    let into = if matches!(counting, Counting::Onward) { &mut *tally } else { &mut added };
     let moments = moments(changes.iter().map(|change| change.recorded_at));
     for (change, at) in changes.iter().zip(moments) {
-        current = advance(current.as_ref(), change, at, &mut added);
+        current = advance(current.as_ref(), change, at, into);
     }
     tally.take_states(&added);
-    match known.counting {
-        Counting::Onward => tally.take_rollups(added, 1),
-        Counting::Later => {}
+    match counting {
+        Counting::Onward | Counting::Later => {}
         Counting::Anew(mut all) => {
             let (mut before, mut after) = (Tally::default(), Tally::default());
             retrace(&all, &mut before);
-            all.extend(changes);
+            all.extend(changes.iter().copied().cloned());
             retrace(&all, &mut after);
             tally.take_rollups(before, -1);
             tally.take_rollups(after, 1);

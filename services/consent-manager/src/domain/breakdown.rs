@@ -42,7 +42,7 @@ impl Dimension {
         [months, Series::DayByDoing, Series::HourByDoing, Series::Quarter]
     }
 
-    /// Where its value is in that of whose doing it was ([`super::value_of`]): from which character on, how many.
+    /// Where its value is in that of whose doing it was ([`Series::value`]): from which character on, how many.
     pub const fn in_doing(self) -> (i32, i32) {
         match self {
             Self::Surface => (1, 1),

@@ -209,8 +209,9 @@ mod tests {
 
     /// Of the phone: minute, and what happened, but for how many changes there were.
     fn moves(tally: &Tally) -> Vec<(i64, Counts)> {
-        let of_phone = tally
-            .rollups()
+        let rollups = tally.rollups();
+        let of_phone = rollups
+            .iter()
             .filter(|(spot, _)| spot.channel == Channel::Phone && spot.series == Series::Instant);
         of_phone
             .map(|(spot, counts)| (spot.unit / 60_000_000, Counts { changes: 0, ..*counts }))

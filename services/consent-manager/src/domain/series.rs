@@ -44,6 +44,16 @@ impl Series {
         Self::DayByDoing,
     ];
 
+    /// Those that are made of [`Series::Quarter`] before they are stored.
+    pub const COARSER: [Self; 6] = [
+        Self::Hour,
+        Self::Day,
+        Self::Month,
+        Self::MonthBySurface,
+        Self::MonthByActor,
+        Self::MonthByMethod,
+    ];
+
     /// Those that the store makes itself, of [`Series::Quarter`].
     pub const DERIVED: [Self; 2] = [Self::HourByDoing, Self::DayByDoing];
 
@@ -53,6 +63,30 @@ impl Series {
     /// Whether it is told apart by surface, evidence method and actor together.
     pub const fn is_by_doing(self) -> bool {
         matches!(self, Self::Quarter | Self::HourByDoing | Self::DayByDoing)
+    }
+
+    /// Whether it holds answers alone, by whose doing they were.
+    pub(super) const fn is_by_value(self) -> bool {
+        match self {
+            Self::MonthBySurface
+            | Self::MonthByActor
+            | Self::MonthByMethod
+            | Self::HourByDoing
+            | Self::DayByDoing => true,
+            Self::Instant | Self::Quarter | Self::Hour | Self::Day | Self::Month => false,
+        }
+    }
+
+    /// What is told apart of whose doing it was: surface, method and actor, as in a value of [`Series::Quarter`].
+    pub(super) fn value(self, doing: &str) -> &str {
+        let part = match self {
+            Self::Quarter | Self::HourByDoing | Self::DayByDoing => Some(doing),
+            Self::MonthBySurface => doing.get(..1),
+            Self::MonthByMethod => doing.get(1..2),
+            Self::MonthByActor => doing.get(2..),
+            Self::Instant | Self::Hour | Self::Day | Self::Month => None,
+        };
+        part.unwrap_or_default()
     }
 
     /// The number that the store keeps.

@@ -17,7 +17,7 @@ pub struct Spot {
     pub series: Series,
     /// See [`Series::unit`].
     pub unit: i64,
-    /// By what, where the series tells that apart; see [`value_of`].
+    /// By what, where the series tells that apart; see [`Series::value`].
     pub value: String,
     pub channel: Channel,
 }
@@ -109,34 +109,39 @@ type Doing<'a> = Option<&'a ConsentChange>;
 impl Spot {
     /// What the store makes of these counts itself.
     pub fn derived(&self, counts: &Counts) -> impl Iterator<Item = (Self, Counts)> {
-        let (answers, start) = (counts.answers(), self.series.start(self.unit));
-        let is_base = self.series == Series::Quarter && !self.value.is_empty();
-        let start = start.filter(|_| is_base && !answers.is_nothing());
+        self.coarser(counts, &Series::DERIVED)
+    }
+
+    /// The same counts in longer units, and as far as these tell them apart: of what a quarter of an hour has, nothing else.
+    fn coarser(
+        &self,
+        counts: &Counts,
+        of: &'static [Series],
+    ) -> impl Iterator<Item = (Self, Counts)> {
+        let start = self.series.start(self.unit).filter(|_| self.series == Series::Quarter);
         start.into_iter().flat_map(move |start| {
-            let at =
-                move |series: Series| Self { series, unit: series.unit(start), ..self.clone() };
-            Series::DERIVED.into_iter().map(move |series| (at(series), answers))
+            of.iter().filter_map(move |series| {
+                let counts = if series.is_by_value() { counts.answers() } else { *counts };
+                let is_counted =
+                    !counts.is_nothing() && !(series.is_by_value() && self.value.is_empty());
+                is_counted.then(|| {
+                    let value = series.value(&self.value).to_owned();
+                    (Self { series: *series, unit: series.unit(start), value, ..*self }, counts)
+                })
+            })
         })
     }
 }
 
-/// What tells the counts of a series apart. By all together: a digit for the surface, a digit for the method, 0 if there is
-/// none, and the actor; or one of them. Nobody's doing, and where nothing is told apart, is empty.
-pub fn value_of(series: Series, doing: Doing<'_>) -> String {
+/// Whose doing something was, as it is kept: a digit for the surface, a digit for the method, 0 if there is none, and the actor.
+/// Nobody's doing is empty. [`Series::value`] tells its parts.
+fn value_of(doing: Doing<'_>) -> String {
     let Some(change) = doing else { return String::new() };
     let surface = change.surface.code();
     let method = change.method.map_or(0, yinyom_consent::EvidenceMethod::code);
-    match series {
-        Series::Quarter | Series::HourByDoing | Series::DayByDoing => {
-            let mut value = actor(&change.actor);
-            value.insert_str(0, &format!("{surface}{method}"));
-            value
-        }
-        Series::MonthBySurface => surface.to_string(),
-        Series::MonthByMethod => method.to_string(),
-        Series::MonthByActor => actor(&change.actor),
-        Series::Instant | Series::Hour | Series::Day | Series::Month => String::new(),
-    }
+    let mut value = actor(&change.actor);
+    value.insert_str(0, &format!("{surface}{method}"));
+    value
 }
 
 /// `m` and the member's id, or `s` and the service's name.
@@ -159,7 +164,8 @@ pub struct Tally {
     /// the directory.
     pub mismatches: u64,
     totals: BTreeMap<(Channel, ConsentState), i64>,
-    rollups: BTreeMap<Spot, Counts>,
+    /// Instants and quarters of an hour, of which all else is made.
+    finest: BTreeMap<Spot, Counts>,
 }
 
 impl Tally {
@@ -171,15 +177,22 @@ impl Tally {
             .map(|((channel, state), n)| (*channel, *state, *n))
     }
 
-    /// What happened when; none is nothing.
-    pub fn rollups(&self) -> impl Iterator<Item = (&Spot, &Counts)> {
-        self.rollups.iter().filter(|(_, counts)| !counts.is_nothing())
+    /// What happened when, but for what the store derives; none is nothing.
+    pub fn rollups(&self) -> BTreeMap<Spot, Counts> {
+        let mut rollups = self.finest.clone();
+        for (spot, counts) in &self.finest {
+            for (coarser, counts) in spot.coarser(counts, &Series::COARSER) {
+                rollups.entry(coarser).or_default().add(&counts, 1);
+            }
+        }
+        rollups.retain(|_, counts| !counts.is_nothing());
+        rollups
     }
 
     /// What happened when, alone.
     #[must_use]
     pub fn by_time(self) -> Self {
-        Self { rollups: self.rollups, ..Self::default() }
+        Self { finest: self.finest, ..Self::default() }
     }
 
     /// Takes over what `other` says of contacts and states.
@@ -193,8 +206,8 @@ impl Tally {
 
     /// Takes over what `other` says of what happened when, so many times.
     pub(super) fn take_rollups(&mut self, other: Self, times: i64) {
-        for (spot, counts) in other.rollups {
-            self.rollups.entry(spot).or_default().add(&counts, times);
+        for (spot, counts) in other.finest {
+            self.finest.entry(spot).or_default().add(&counts, times);
         }
     }
 
@@ -231,22 +244,14 @@ impl Tally {
     }
 
     fn happened(&mut self, channel: Channel, at: Timestamp, doing: Doing<'_>, counts: &Counts) {
-        let counted = Series::ALL.into_iter().filter(|series| !Series::DERIVED.contains(series));
-        for series in counted {
-            let counts = match series {
-                Series::MonthBySurface | Series::MonthByActor | Series::MonthByMethod => {
-                    if doing.is_none() {
-                        continue;
-                    }
-                    counts.answers()
-                }
-                _ => *counts,
-            };
-            if !counts.is_nothing() {
-                let unit = series.unit(at.as_microsecond());
-                let spot = Spot { series, unit, value: value_of(series, doing), channel };
-                self.rollups.entry(spot).or_default().add(&counts, 1);
-            }
+        if counts.is_nothing() {
+            return;
+        }
+        for (series, value) in
+            [(Series::Instant, String::new()), (Series::Quarter, value_of(doing))]
+        {
+            let unit = series.unit(at.as_microsecond());
+            self.finest.entry(Spot { series, unit, value, channel }).or_default().add(counts, 1);
         }
     }
 }

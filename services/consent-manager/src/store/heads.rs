@@ -129,26 +129,8 @@ pub async fn advance(
     Ok(())
 }
 
-/// The last number of each of these streams, and when that change was recorded, if that is known; a stream that has not begun is left out. Locks them: the lock on the
-/// ledger's end keeps other batches away already, and this keeps away whatever else will come to need a stream.
-pub async fn lock_streams(
-    tx: &mut Tx,
-    contacts: &[Uuid],
-) -> Result<HashMap<ContactId, (i64, Option<Timestamp>)>, StoreError> {
-    let rows = tx
-        .scoped(
-            "SELECT contact_id, last_seq, last_at FROM streams
-             WHERE business_id = $1 AND contact_id IN {list} ORDER BY contact_id",
-        )
-        .list(contacts)
-        .for_update()
-        .fetch_all::<(Uuid, i64, Option<i64>)>()
-        .await?;
-    let ends = rows.into_iter().map(|(contact, last, at)| (contact.into(), (last, instant(at))));
-    Ok(ends.collect())
-}
-
-/// The same, without a lock.
+/// The last number of each of these streams, and when that change was recorded, if that is known; a stream that has not begun is
+/// left out. Who moves streams holds the ledger's end locked, and so needs no lock of theirs.
 pub async fn streams(
     tx: &mut Tx,
     contacts: &[Uuid],
@@ -175,21 +157,38 @@ pub async fn last_seq(tx: &mut Tx, contact: ContactId) -> Result<Option<i64>, St
     Ok(last)
 }
 
+macro_rules! insert {
+    ($rest:literal) => {
+        concat!(
+            "INSERT INTO streams (business_id, contact_id, last_seq, last_at)
+             SELECT $1, contact_id, last_seq, last_at FROM {rows} WHERE true",
+            $rest
+        )
+    };
+}
+
+/// Begins streams that have not begun. That costs half of what it costs to look for them, too.
+pub async fn begin_streams(tx: &mut Tx, streams: &[StreamEnd]) -> Result<(), StoreError> {
+    write(tx, insert!(""), streams).await
+}
+
 /// Moves streams on.
 pub async fn advance_streams(tx: &mut Tx, streams: &[StreamEnd]) -> Result<(), StoreError> {
-    tx.scoped(
-        "INSERT INTO streams (business_id, contact_id, last_seq, last_at)
-         SELECT $1, contact_id, last_seq, last_at FROM {rows} WHERE true
-         ON CONFLICT (business_id, contact_id)
-         DO UPDATE SET last_seq = excluded.last_seq, last_at = excluded.last_at",
-    )
-    .rows(
-        Rows::new()
-            .uuids("contact_id", streams.iter().map(|end| end.contact.uuid()))
-            .ints("last_seq", streams.iter().map(|end| end.seq))
-            .ints("last_at", streams.iter().map(|end| end.at.as_microsecond())),
-    )
-    .execute()
-    .await?;
+    let sql = insert!(
+        " ON CONFLICT (business_id, contact_id)
+          DO UPDATE SET last_seq = excluded.last_seq, last_at = excluded.last_at"
+    );
+    write(tx, sql, streams).await
+}
+
+async fn write(tx: &mut Tx, sql: &'static str, streams: &[StreamEnd]) -> Result<(), StoreError> {
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::new()
+        .uuids("contact_id", streams.iter().map(|end| end.contact.uuid()))
+        .ints("last_seq", streams.iter().map(|end| end.seq))
+        .ints("last_at", streams.iter().map(|end| end.at.as_microsecond()));
+    tx.scoped(sql).rows(rows).execute().await?;
     Ok(())
 }

@@ -80,7 +80,7 @@ pub async fn add(tx: &mut Tx, tally: &Tally) -> Result<(), StoreError> {
         .execute()
         .await?;
     }
-    let happened: Vec<_> = tally.rollups().collect();
+    let happened: Vec<_> = tally.rollups().into_iter().collect();
     // A statement is meant for some hundreds of rows.
     for some in happened.chunks(2_000) {
         add_rollups(tx, some).await?;
@@ -88,7 +88,7 @@ pub async fn add(tx: &mut Tx, tally: &Tally) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn add_rollups(tx: &mut Tx, some: &[(&Spot, &Counts)]) -> Result<(), StoreError> {
+async fn add_rollups(tx: &mut Tx, some: &[(Spot, Counts)]) -> Result<(), StoreError> {
     let column = |i: usize| some.iter().map(move |(_, counts)| counts.each()[i]);
     tx.scoped(
         "INSERT INTO rollups (business_id, series, unit, value, channel,
