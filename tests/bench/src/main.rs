@@ -224,6 +224,7 @@ impl Run {
                 outcomes.push(outcome);
             }
         }
+        stage.end().await;
         self.on.tell(outcomes).await
     }
 }

@@ -121,6 +121,17 @@ impl Services {
         tell(&self.children[2], signal);
     }
 
+    /// Ends them as a cluster does. A program that is built to be watched writes down what it saw only then.
+    pub async fn end(&mut self) {
+        for child in &self.children {
+            tell(child, Signal::TERM);
+        }
+        for child in &mut self.children {
+            let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+            ended.expect("it ends in time").expect("it ends");
+        }
+    }
+
     fn issue(&self, subject: &Subject) -> String {
         self.issuer.issue(subject, AUDIENCE, Duration::from_hours(24)).expect("a token")
     }
@@ -169,21 +180,6 @@ impl Services {
             .kill_on_drop(true)
             .spawn()
             .expect("the program runs")
-    }
-}
-
-/// As a cluster ends them: a program that is built to be profiled writes down what it did only then.
-impl Drop for Services {
-    fn drop(&mut self) {
-        for child in &self.children {
-            tell(child, Signal::TERM);
-        }
-        let deadline = Instant::now() + PATIENCE;
-        for child in &mut self.children {
-            while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
     }
 }
 

@@ -88,6 +88,16 @@ impl Stage {
         self.sqlite.clone().expect("it is there")
     }
 
+    /// Ends the services.
+    pub async fn end(self) {
+        if let Some(mut on) = self.postgres.and_then(Rc::into_inner) {
+            on.services.end().await;
+        }
+        if let Some(mut on) = self.sqlite.and_then(Rc::into_inner) {
+            on.services.end().await;
+        }
+    }
+
     /// An echo that runs wherever the system puts it, as the services on PostgreSQL do.
     pub async fn echo(&mut self) -> Rc<Echo> {
         if self.echo.is_none() {

@@ -12,7 +12,10 @@ use yinyom_consent::{
 };
 use yinyom_kernel::ContactId;
 
-use super::{Batch, Counting, Counts, Cover, Known, Series, Submission, Tally, moments, retrace};
+use super::{
+    Batch, Consent, Counting, Counts, Cover, Known, Series, StreamEnd, Submission, Tally, moments,
+    retrace,
+};
 
 const MINUTE: i64 = 60_000_000;
 const START: i64 = 1_767_225_600_000_000;
@@ -188,6 +191,11 @@ fn known(before: &[ConsentChange], next: &[ConsentChange]) -> HashMap<ContactId,
     known.collect()
 }
 
+/// The consents of the contacts that changed and are there.
+fn there(batch: &Batch) -> impl Iterator<Item = (ContactId, ByChannel<Consent>)> {
+    batch.appeared.iter().chain(&batch.current).cloned()
+}
+
 /// Sums of everything in `tally`, between moments in order.
 fn sums(tally: &Tally, cover: &Cover, channel: Channel) -> Vec<Counts> {
     let rollups = tally.rollups();
@@ -240,7 +248,7 @@ proptest! {
             let (before, next) = (&changes[..from], &changes[from..to]);
             let taken = submissions(next);
             let batch = Batch::append(0, known(before, next), taken, Timestamp::UNIX_EPOCH);
-            current.extend(batch.appeared.into_iter().chain(batch.current));
+            current.extend(there(&batch));
             current.retain(|contact, _| !batch.gone.contains(contact));
             tally.take_states(&batch.tally);
             tally.take_rollups(batch.tally, 1);
@@ -331,12 +339,21 @@ proptest! {
         let next = i64::try_from(first.len()).unwrap();
         let taken = submissions(second);
         let after = Batch::append(next, known(first, second), taken, Timestamp::UNIX_EPOCH);
-        let joined: Vec<_> = before.entries.into_iter().chain(after.entries).collect();
-        prop_assert_eq!(joined, once.entries);
+        let joined: Vec<_> = before.entries.iter().chain(&after.entries).collect();
+        prop_assert_eq!(joined, once.entries.iter().collect::<Vec<_>>());
         prop_assert_eq!(before.tally.contacts + after.tally.contacts, once.tally.contacts);
-        let mut current: HashMap<_, _> = before.current.into_iter().collect();
-        current.extend(after.current);
+        let mut current: HashMap<_, _> = there(&before).collect();
+        // What is inserted without a look must not be there, and what is looked for must.
+        for (contact, _) in &after.appeared {
+            prop_assert!(!current.contains_key(contact));
+        }
+        for (contact, _) in &after.current {
+            prop_assert!(current.contains_key(contact));
+        }
+        let has_begun = |of: &StreamEnd| first.iter().any(|change| change.contact == of.contact);
+        prop_assert!(!after.begun.iter().any(has_begun) && after.heads.iter().all(has_begun));
+        current.extend(there(&after));
         current.retain(|contact, _| !after.gone.contains(contact));
-        prop_assert_eq!(current, once.current.into_iter().collect());
+        prop_assert_eq!(current, there(&once).collect());
     }
 }

@@ -122,8 +122,8 @@ impl Spot {
         start.into_iter().flat_map(move |start| {
             of.iter().filter_map(move |series| {
                 let counts = if series.is_by_value() { counts.answers() } else { *counts };
-                let is_counted =
-                    !counts.is_nothing() && !(series.is_by_value() && self.value.is_empty());
+                let is_nobodys = series.is_by_value() && self.value.is_empty();
+                let is_counted = !is_nobodys && !counts.is_nothing();
                 is_counted.then(|| {
                     let value = series.value(&self.value).to_owned();
                     (Self { series: *series, unit: series.unit(start), value, ..*self }, counts)
