@@ -105,6 +105,13 @@ rust:
 	@command -v cc >/dev/null || \
 	  { echo "make: cc is missing: install a C compiler, such as Debian's build-essential." >&2; exit 1; }
 
+# What ships. Everything that measures speed measures this.
+ship := $(or $(CARGO_TARGET_DIR),target)/ship
+
+.PHONY: release
+release: rust ## The program as it ships, laid out by what it does most, in target/ship.
+	deploy/release
+
 .PHONY: lag
 lag: rust ## How long a change takes to reach the manager's report: make lag CHANGES=10000.
 	cargo build --locked --release -p yinyom-tests --bin publication-lag
@@ -145,15 +152,15 @@ rolling-restarts: rust ## Replicas restarted under load, and nobody notices: mak
 # The services on one core, the database and their clients on the other.
 .PHONY: overload
 overload: rust ## Ten times as many calls as can be answered: make overload SECONDS=60.
-	cargo build --locked --release -p all-in-one -p yinyom-bench --bin yinyom --bin yinyom-bench
-	taskset -c 1 $(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench overload \
-	  --program $(or $(CARGO_TARGET_DIR),target)/release/yinyom \
+	WITH_BENCH=yes deploy/release
+	taskset -c 1 $(WITH_POSTGRES) $(ship)/yinyom-bench overload --program $(ship)/yinyom \
 	  $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
 .PHONY: footprint
 footprint: rust ## What a replica takes: memory, and time to start.
-	cargo build --locked --release -p all-in-one -p yinyom-tests --bin yinyom --bin footprint
-	YINYOM_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/yinyom $(WITH_POSTGRES) \
+	deploy/release
+	cargo build --locked --release -p yinyom-tests --bin footprint
+	YINYOM_BIN=$(abspath $(ship))/yinyom $(WITH_POSTGRES) \
 	  $(or $(CARGO_TARGET_DIR),target)/release/footprint
 
 # With the program that the tests have built. The old one is built once, into target/side-by-side.
@@ -165,9 +172,8 @@ side-by-side: rust ## An older release and this one on the same databases, each 
 # Ratios to what the database and the wire allow. GOALS=1,3,14 measures some; SHORT=1 takes three minutes.
 .PHONY: bench
 bench: rust ## How fast it is beside its limits, in turns: make bench GOALS=1,3 SECONDS=5 PAIRS=5, or SHORT=1.
-	cargo build --locked --release -p all-in-one -p yinyom-bench --bin yinyom --bin yinyom-bench
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/yinyom-bench run \
-	  --program $(or $(CARGO_TARGET_DIR),target)/release/yinyom $(if $(GOALS),--goals $(GOALS)) \
+	WITH_BENCH=yes deploy/release
+	$(WITH_POSTGRES) $(ship)/yinyom-bench run --program $(ship)/yinyom $(if $(GOALS),--goals $(GOALS)) \
 	  --seconds $(or $(SECONDS),$(if $(SHORT),1,5)) --pairs $(or $(PAIRS),5) $(if $(SHORT),--again 0)
 
 # The same on a noisy machine as on a quiet one. BLESS=1 makes what is counted the committed baseline; KEEP=DIR leaves

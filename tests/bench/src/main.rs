@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use sqlx::{Connection, PgConnection};
+use tokio::signal::unix::{SignalKind, signal};
 use yinyom_bench::goal::Outcome;
 use yinyom_bench::instructions::{self, Baseline};
 use yinyom_bench::machine::{Machine, PROFILE, Watch};
@@ -31,6 +32,8 @@ const NAMES: [&str; 14] =
 enum Cli {
     /// Measures goals, prints a table and writes a file.
     Run(Run),
+    /// Makes the calls of the goals and measures nothing: for a program that watches itself.
+    Exercise(Exercise),
     /// Compares what it costs to ask what is large with what it costs to ask what is small.
     Growth(Growth),
     /// Sends many times as many calls as can be answered.
@@ -79,6 +82,19 @@ struct On {
     /// Where the server's `data` is, if it is to be known for ours.
     #[arg(long, env = "YINYOM_TEST_POSTGRES_DIR")]
     postgres_dir: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Exercise {
+    /// How long each kind of call is made.
+    #[arg(long, default_value_t = 1)]
+    seconds: u64,
+    /// The services' program.
+    #[arg(long)]
+    program: PathBuf,
+    /// A superuser's address.
+    #[arg(long, env = "YINYOM_TEST_POSTGRES_URL", hide_env_values = true)]
+    postgres: String,
 }
 
 #[derive(clap::Args)]
@@ -147,16 +163,31 @@ impl Cli {
     async fn run(self) -> ExitCode {
         match self {
             Self::Run(of) => of.run().await,
+            Self::Exercise(of) => of.run().await,
             Self::Growth(of) => of.run().await,
             Self::Overload(of) => of.run().await,
             Self::Instructions(of) => of.run().await,
             Self::Directory(config) => counted::directory(*config).await,
             Self::Echo { listen, .. } => {
                 let listener = tokio::net::TcpListener::bind(listen).await.expect("a port");
-                echo::serve(listener).await.expect("it serves");
+                let mut told = signal(SignalKind::terminate()).expect("signals");
+                tokio::select! {
+                    served = echo::serve(listener) => served.expect("it serves"),
+                    _ = told.recv() => {}
+                }
                 ExitCode::SUCCESS
             }
         }
+    }
+}
+
+impl Exercise {
+    async fn run(self) -> ExitCode {
+        let program = std::path::absolute(&self.program).expect("a path");
+        let mut stage = Stage::new(program, self.postgres);
+        goals::exercise(&mut stage, Duration::from_secs(self.seconds)).await;
+        stage.end().await;
+        ExitCode::SUCCESS
     }
 }
 

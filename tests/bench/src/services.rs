@@ -121,14 +121,10 @@ impl Services {
         tell(&self.children[2], signal);
     }
 
-    /// Ends them as a cluster does. A program that is built to be watched writes down what it saw only then.
+    /// Ends them, one after the other.
     pub async fn end(&mut self) {
-        for child in &self.children {
-            tell(child, Signal::TERM);
-        }
         for child in &mut self.children {
-            let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
-            ended.expect("it ends in time").expect("it ends");
+            end(child).await;
         }
     }
 
@@ -181,6 +177,13 @@ impl Services {
             .spawn()
             .expect("the program runs")
     }
+}
+
+/// Ends a process as a cluster does: a program that watches itself writes down what it saw only then.
+pub async fn end(child: &mut Child) {
+    tell(child, Signal::TERM);
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    ended.expect("it ends in time").expect("it ends");
 }
 
 /// One that has ended is not told.

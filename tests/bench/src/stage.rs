@@ -12,7 +12,7 @@ use uuid::Uuid;
 use yinyom_testkit::TestDb;
 use yinyom_tests::cores::can_pin;
 
-use crate::services::{Services, start_echo};
+use crate::services::{Services, end, start_echo};
 use crate::town::Town;
 
 /// Contacts of the business that is asked.
@@ -42,7 +42,7 @@ pub struct OnSqlite {
 /// An echo server.
 pub struct Echo {
     pub at: SocketAddr,
-    _process: Child,
+    process: Child,
 }
 
 /// All of them.
@@ -88,7 +88,7 @@ impl Stage {
         self.sqlite.clone().expect("it is there")
     }
 
-    /// Ends the services.
+    /// Ends the services and echoes.
     pub async fn end(self) {
         if let Some(mut on) = self.postgres.and_then(Rc::into_inner) {
             on.services.end().await;
@@ -96,13 +96,18 @@ impl Stage {
         if let Some(mut on) = self.sqlite.and_then(Rc::into_inner) {
             on.services.end().await;
         }
+        for echo in [self.echo, self.pinned_echo] {
+            if let Some(mut echo) = echo.and_then(Rc::into_inner) {
+                end(&mut echo.process).await;
+            }
+        }
     }
 
     /// An echo that runs wherever the system puts it, as the services on PostgreSQL do.
     pub async fn echo(&mut self) -> Rc<Echo> {
         if self.echo.is_none() {
             let (at, process) = start_echo(None, None).await;
-            self.echo = Some(Rc::new(Echo { at, _process: process }));
+            self.echo = Some(Rc::new(Echo { at, process }));
         }
         self.echo.clone().expect("it is there")
     }
@@ -111,7 +116,7 @@ impl Stage {
     pub async fn pinned_echo(&mut self) -> Rc<Echo> {
         if self.pinned_echo.is_none() {
             let (at, process) = start_echo(can_pin().then_some(SERVERS), None).await;
-            self.pinned_echo = Some(Rc::new(Echo { at, _process: process }));
+            self.pinned_echo = Some(Rc::new(Echo { at, process }));
         }
         self.pinned_echo.clone().expect("it is there")
     }
