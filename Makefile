@@ -105,7 +105,7 @@ rust:
 	@command -v cc >/dev/null || \
 	  { echo "make: cc is missing: install a C compiler, such as Debian's build-essential." >&2; exit 1; }
 
-# What ships. Everything that measures speed measures this.
+# What ships, and what `bench`, `overload` and `footprint` measure.
 ship := $(or $(CARGO_TARGET_DIR),target)/ship
 
 .PHONY: release

@@ -255,8 +255,9 @@ impl Run {
                 outcomes.push(outcome);
             }
         }
+        let told = self.on.tell(outcomes).await;
         stage.end().await;
-        self.on.tell(outcomes).await
+        told
     }
 }
 

@@ -231,7 +231,7 @@ async fn append(
 async fn write(tx: &mut Tx, batch: &Batch, tree: Option<&Frontier>) -> Result<(), StoreError> {
     let uuids = |of: &[ContactId]| of.iter().map(|contact| contact.uuid()).collect::<Vec<_>>();
     heads::begin_streams(tx, &batch.begun).await?;
-    heads::advance_streams(tx, &batch.heads).await?;
+    heads::advance_streams(tx, &batch.moved).await?;
     consents::add(tx, &batch.appeared).await?;
     consents::put(tx, &batch.current).await?;
     if !batch.gone.is_empty() {

@@ -28,7 +28,7 @@ pub struct Batch {
     /// Where the streams end that begin here.
     pub begun: Vec<StreamEnd>,
     /// The new end of each other stream.
-    pub heads: Vec<StreamEnd>,
+    pub moved: Vec<StreamEnd>,
     /// The current consents of the contacts that were not there and are.
     pub appeared: Vec<(ContactId, ByChannel<Consent>)>,
     /// The same of those that were there, changed, and still are.
@@ -102,8 +102,8 @@ impl Batch {
             let changes: Vec<_> = entries.map(|entry| &entry.change).collect();
             let Some(last) = changes.last() else { continue };
             let begins = changes.first().is_some_and(|first| first.seq == 1);
-            let heads = if begins { &mut batch.begun } else { &mut batch.heads };
-            heads.push(StreamEnd { contact, seq: last.seq, at: last.recorded_at });
+            let ends = if begins { &mut batch.begun } else { &mut batch.moved };
+            ends.push(StreamEnd { contact, seq: last.seq, at: last.recorded_at });
             let was_there = known.current.is_some();
             match go_on(known, &changes, &mut batch.tally) {
                 Some(current) if was_there => batch.current.push((contact, current)),

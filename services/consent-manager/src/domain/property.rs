@@ -351,7 +351,7 @@ proptest! {
             prop_assert!(current.contains_key(contact));
         }
         let has_begun = |of: &StreamEnd| first.iter().any(|change| change.contact == of.contact);
-        prop_assert!(!after.begun.iter().any(has_begun) && after.heads.iter().all(has_begun));
+        prop_assert!(!after.begun.iter().any(has_begun) && after.moved.iter().all(has_begun));
         current.extend(there(&after));
         current.retain(|contact, _| !after.gone.contains(contact));
         prop_assert_eq!(current, there(&once).collect());

@@ -147,6 +147,7 @@ fn month_start(month: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use yinyom_consent::{EvidenceMethod, Surface};
 
     use super::*;
 
@@ -160,6 +161,25 @@ mod tests {
         let edge = Timestamp::MAX.as_microsecond();
         assert!(Series::Month.start(Series::Month.unit(edge) + 1).is_none());
         assert!(Series::Month.nearest(edge).1 <= edge);
+    }
+
+    #[test]
+    fn each_series_is_counted_once() {
+        let mut all = vec![Series::Instant, Series::Quarter];
+        all.extend(Series::COARSER.into_iter().chain(Series::DERIVED));
+        all.sort_unstable();
+        assert_eq!(all, Series::ALL);
+    }
+
+    /// SQL cuts values by these places, too.
+    #[test]
+    fn surfaces_and_methods_are_digits() {
+        let is_digit = |code: i16| (0..=9).contains(&code);
+        assert!(Surface::ALL.iter().all(|of| is_digit(of.code())));
+        assert!(EvidenceMethod::ALL.iter().all(|of| is_digit(of.code())));
+        assert_eq!(Series::MonthBySurface.value("42mabc"), "4");
+        assert_eq!(Series::MonthByMethod.value("42mabc"), "2");
+        assert_eq!(Series::MonthByActor.value("42mabc"), "mabc");
     }
 
     proptest! {

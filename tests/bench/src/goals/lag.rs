@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::{Instant, sleep, sleep_until};
 use tonic::Code;
 use yinyom_proto::directory::v1 as dir;
@@ -109,6 +110,9 @@ impl Followed {
 /// Goal 11. What a full load is, is measured first.
 pub async fn lag(stage: &mut Stage, lasts: Duration) -> Goal {
     let on = stage.postgres().await;
+    // What other goals have written is on disk before this begins: half a load does not wait for a checkpoint of theirs.
+    let mut server = PgConnection::connect(stage.server()).await.expect("the server");
+    server.execute("CHECKPOINT").await.expect("a checkpoint");
     let load = writes::set(&on);
     let began = Instant::now();
     let done = load.run(lasts).await;
