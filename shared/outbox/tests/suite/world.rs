@@ -185,6 +185,12 @@ impl World {
         (status.backlog, status.quarantined.len())
     }
 
+    /// Until the relay has marked all that it sent of `business`, and nothing of it waits.
+    pub async fn until_marked(&self, business: BusinessId) {
+        let marked = async { while self.waiting(business).await.0 > 0 {} };
+        tokio::time::timeout(PATIENCE, marked).await.expect("it is marked");
+    }
+
     /// Rows in the table of stalls, whatever they are for.
     pub async fn stalls(&self) -> i64 {
         let mut tx = self.place.unbound().await.read_unscoped().await.unwrap();
