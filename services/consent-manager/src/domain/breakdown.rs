@@ -33,13 +33,20 @@ pub enum By {
 
 impl Dimension {
     /// The series that are told apart by it, the longest first: so both ends have few units, however much happened.
-    pub const fn series(self) -> [Series; 4] {
+    pub const fn series(self) -> [Series; 6] {
         let months = match self {
             Self::Surface => Series::MonthBySurface,
             Self::Actor => Series::MonthByActor,
             Self::Method => Series::MonthByMethod,
         };
-        [months, Series::DayByDoing, Series::HourByDoing, Series::Quarter]
+        [
+            months,
+            Series::SixthByDoing,
+            Series::DayByDoing,
+            Series::SixHoursByDoing,
+            Series::HourByDoing,
+            Series::Quarter,
+        ]
     }
 
     /// Where its value is in that of whose doing it was ([`Series::value`]): from which character on, how many.

@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 const QUARTER: i64 = 15 * 60 * 1_000_000;
 const HOUR: i64 = 4 * QUARTER;
 const DAY: i64 = 24 * HOUR;
+/// Sixths of a month have so many days, and the last one what is left.
+const FIVE: i64 = 5;
 
 /// A series of counts: how long its units are, and whether they are told apart by a value. A unit is numbered from 1970,
 /// UTC. Of one instant, one hour and so on there is a count of everything; from these every stretch of time of any zone
@@ -27,11 +29,22 @@ pub enum Series {
     /// By surface, evidence method and actor together, as quarters of an hour are. SQL names the three by their numbers.
     HourByDoing = 8,
     DayByDoing = 9,
+    SixHoursByDoing = 10,
+    /// Five days of a month, the last one to its end.
+    SixthByDoing = 11,
+}
+
+/// How long a unit is.
+#[derive(Debug, Clone, Copy)]
+enum Length {
+    Micros(i64),
+    Month,
+    Sixth,
 }
 
 impl Series {
     /// Every one of them, by code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Instant,
         Self::Quarter,
         Self::Hour,
@@ -42,6 +55,8 @@ impl Series {
         Self::MonthByMethod,
         Self::HourByDoing,
         Self::DayByDoing,
+        Self::SixHoursByDoing,
+        Self::SixthByDoing,
     ];
 
     /// Those that are made of [`Series::Quarter`] before they are stored.
@@ -55,14 +70,22 @@ impl Series {
     ];
 
     /// Those that the store makes itself, of [`Series::Quarter`].
-    pub const DERIVED: [Self; 2] = [Self::HourByDoing, Self::DayByDoing];
+    pub const DERIVED: [Self; 4] =
+        [Self::HourByDoing, Self::DayByDoing, Self::SixHoursByDoing, Self::SixthByDoing];
 
     /// Those that any stretch of time is put together from, the longest first.
     pub const TIME: [Self; 5] = [Self::Month, Self::Day, Self::Hour, Self::Quarter, Self::Instant];
 
     /// Whether it is told apart by surface, evidence method and actor together.
     pub const fn is_by_doing(self) -> bool {
-        matches!(self, Self::Quarter | Self::HourByDoing | Self::DayByDoing)
+        matches!(
+            self,
+            Self::Quarter
+                | Self::HourByDoing
+                | Self::DayByDoing
+                | Self::SixHoursByDoing
+                | Self::SixthByDoing
+        )
     }
 
     /// Whether it holds answers alone, by whose doing they were.
@@ -72,7 +95,9 @@ impl Series {
             | Self::MonthByActor
             | Self::MonthByMethod
             | Self::HourByDoing
-            | Self::DayByDoing => true,
+            | Self::DayByDoing
+            | Self::SixHoursByDoing
+            | Self::SixthByDoing => true,
             Self::Instant | Self::Quarter | Self::Hour | Self::Day | Self::Month => false,
         }
     }
@@ -80,7 +105,11 @@ impl Series {
     /// What is told apart of whose doing it was: surface, method and actor, as in a value of [`Series::Quarter`].
     pub(super) fn value(self, doing: &str) -> &str {
         let part = match self {
-            Self::Quarter | Self::HourByDoing | Self::DayByDoing => Some(doing),
+            Self::Quarter
+            | Self::HourByDoing
+            | Self::DayByDoing
+            | Self::SixHoursByDoing
+            | Self::SixthByDoing => Some(doing),
             Self::MonthBySurface => doing.get(..1),
             Self::MonthByMethod => doing.get(1..2),
             Self::MonthByActor => doing.get(2..),
@@ -97,16 +126,18 @@ impl Series {
     /// The unit that an instant is in, in microseconds since 1970.
     pub fn unit(self, at: i64) -> i64 {
         match self.length() {
-            Some(length) => at.div_euclid(length),
-            None => month(at),
+            Length::Micros(length) => at.div_euclid(length),
+            Length::Month => month(date(at)),
+            Length::Sixth => sixth(date(at)),
         }
     }
 
     /// Where a unit starts, in microseconds since 1970. `None` if that is beyond the calendar.
     pub fn start(self, unit: i64) -> Option<i64> {
         match self.length() {
-            Some(length) => unit.checked_mul(length),
-            None => month_start(unit),
+            Length::Micros(length) => unit.checked_mul(length),
+            Length::Month => day_of_month(unit, 1),
+            Length::Sixth => day_of_month(unit.div_euclid(6), unit.rem_euclid(6) * FIVE + 1),
         }
     }
 
@@ -120,26 +151,37 @@ impl Series {
         }
     }
 
-    const fn length(self) -> Option<i64> {
+    const fn length(self) -> Length {
         match self {
-            Self::Instant => Some(1),
-            Self::Quarter => Some(QUARTER),
-            Self::Hour | Self::HourByDoing => Some(HOUR),
-            Self::Day | Self::DayByDoing => Some(DAY),
-            Self::Month | Self::MonthBySurface | Self::MonthByActor | Self::MonthByMethod => None,
+            Self::Instant => Length::Micros(1),
+            Self::Quarter => Length::Micros(QUARTER),
+            Self::Hour | Self::HourByDoing => Length::Micros(HOUR),
+            Self::SixHoursByDoing => Length::Micros(6 * HOUR),
+            Self::Day | Self::DayByDoing => Length::Micros(DAY),
+            Self::SixthByDoing => Length::Sixth,
+            Self::Month | Self::MonthBySurface | Self::MonthByActor | Self::MonthByMethod => {
+                Length::Month
+            }
         }
     }
 }
 
-fn month(at: i64) -> i64 {
-    let date = TimeZone::UTC.to_datetime(yinyom_kernel::from_micros(at)).date();
+fn date(at: i64) -> Date {
+    TimeZone::UTC.to_datetime(yinyom_kernel::from_micros(at)).date()
+}
+
+fn month(date: Date) -> i64 {
     (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
 }
 
-fn month_start(month: i64) -> Option<i64> {
+fn sixth(date: Date) -> i64 {
+    month(date) * 6 + ((i64::from(date.day()) - 1) / FIVE).min(5)
+}
+
+fn day_of_month(month: i64, day: i64) -> Option<i64> {
     let year = i16::try_from(1970 + month.div_euclid(12)).ok()?;
     let of_year = i8::try_from(month.rem_euclid(12) + 1).ok()?;
-    let first = Date::new(year, of_year, 1).ok()?;
+    let first = Date::new(year, of_year, i8::try_from(day).ok()?).ok()?;
     let start: Option<Timestamp> = TimeZone::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok();
     start.map(Timestamp::as_microsecond)
 }
@@ -161,6 +203,25 @@ mod tests {
         let edge = Timestamp::MAX.as_microsecond();
         assert!(Series::Month.start(Series::Month.unit(edge) + 1).is_none());
         assert!(Series::Month.nearest(edge).1 <= edge);
+    }
+
+    #[test]
+    fn a_sixth_of_a_month_has_five_days_and_the_last_one_the_rest() {
+        let at = |text: &str| text.parse::<Timestamp>().map_or(0, Timestamp::as_microsecond);
+        let march = (54 * 12 + 2) * 6;
+        for (moment, sixth) in [
+            ("2024-02-29T23:59:59Z", march - 1),
+            ("2024-03-01T00:00:00Z", march),
+            ("2024-03-05T23:59:59Z", march),
+            ("2024-03-06T00:00:00Z", march + 1),
+            ("2024-03-26T00:00:00Z", march + 5),
+            ("2024-03-31T23:59:59Z", march + 5),
+            ("2024-04-01T00:00:00Z", march + 6),
+            ("1969-12-31T23:59:59Z", -1),
+        ] {
+            assert_eq!(Series::SixthByDoing.unit(at(moment)), sixth, "{moment}");
+        }
+        assert_eq!(Series::SixthByDoing.start(march + 5), Some(at("2024-03-26T00:00:00Z")));
     }
 
     #[test]

@@ -201,7 +201,16 @@ fn numbered(pieces: &[Piece]) -> Rows<'static> {
         .ints("beyond", pieces.iter().map(|piece| piece.beyond))
 }
 
-/// What was counted in signed pieces of a breakdown, by its values.
+/// The sums of what is kept by value, and by which one: a part of it, where doings are told apart.
+macro_rules! by_value {
+    () => {
+        "SELECT CASE batch.by_doing WHEN 1 THEN substr(r.value, $2, $3) ELSE r.value END AS value, r.channel,
+                CAST(SUM(batch.sign * r.grants) AS BIGINT), CAST(SUM(batch.sign * r.refusals) AS BIGINT),
+                CAST(SUM(batch.sign * r.resets) AS BIGINT), CAST(SUM(batch.sign * r.opt_outs) AS BIGINT)"
+    };
+}
+
+/// What was counted in signed pieces of a breakdown, by its values: what is kept by value.
 pub async fn by_value(
     tx: &mut Tx,
     dimension: Dimension,
@@ -209,46 +218,35 @@ pub async fn by_value(
 ) -> Result<Vec<(String, Channel, Counts)>, StoreError> {
     let (from, length) = dimension.in_doing();
     let sql = tx.dialect(
-        concat!(
-            "SELECT CASE WHEN batch.series IN (1, 8, 9) THEN substr(r.value, $2, $3) ELSE r.value END AS value,
-                    r.channel, ", sums!("batch.sign * r."),
-            " FROM {rows} CROSS JOIN rollups r
-             WHERE r.business_id = $1 AND r.series = batch.series
-               AND r.unit >= batch.since AND r.unit < batch.beyond
-               AND r.value <> '' GROUP BY 1, 2"
-        ),
-        concat!(
-            "SELECT CASE WHEN batch.series IN (1, 8, 9) THEN substr(r.value, $2, $3) ELSE r.value END AS value,
-                    r.channel, ", sums!("batch.sign * r."),
-            " FROM {rows} CROSS JOIN LATERAL (
-                 SELECT value, channel, ", sums!(""),
-            " FROM rollups WHERE business_id = $1 AND series = batch.series
-                    AND unit >= batch.since AND unit < batch.beyond AND value <> ''
-                 GROUP BY value, channel
-             ) AS r GROUP BY 1, 2"
-        ),
+        concat!(by_value!(), " FROM {rows} CROSS JOIN rollups r
+         WHERE r.business_id = $1 AND r.series = batch.series
+           AND r.unit >= batch.since AND r.unit < batch.beyond
+           AND r.value <> '' GROUP BY 1, 2"),
+        concat!(by_value!(), " FROM {rows} CROSS JOIN LATERAL (
+             SELECT value, channel, SUM(grants) AS grants, SUM(refusals) AS refusals, SUM(resets) AS resets,
+                    SUM(opt_outs) AS opt_outs
+             FROM rollups WHERE business_id = $1 AND series = batch.series
+                AND unit >= batch.since AND unit < batch.beyond AND value <> ''
+             GROUP BY value, channel
+         ) AS r GROUP BY 1, 2"),
     );
     let (plain, signs): (Vec<Piece>, Vec<i64>) = pieces.iter().copied().unzip();
+    let by_doing = plain.iter().map(|piece| i64::from(piece.series.is_by_doing()));
     let found = tx
         .scoped(sql)
         .plan_for_values()
         .bind(from)
         .bind(length)
-        .rows(numbered(&plain).ints("sign", signs))
-        .fetch_all::<CountedValue>()
+        .rows(numbered(&plain).ints("sign", signs).ints("by_doing", by_doing))
+        .fetch_all::<(String, i32, i64, i64, i64, i64)>()
         .await?;
     found
         .into_iter()
-        .map(|row| Ok((row.value, rows::channel(row.channel)?, row.counts.read())))
+        .map(|(value, channel, grants, refusals, resets, opt_outs)| {
+            let counts = Counts { grants, refusals, resets, opt_outs, ..Counts::default() };
+            Ok((value, rows::channel(channel)?, counts))
+        })
         .collect()
-}
-
-#[derive(Debug, Record)]
-struct CountedValue {
-    value: String,
-    channel: i32,
-    #[record(flatten)]
-    counts: CountColumns,
 }
 
 /// How many grants ran out in each bucket by `now`, and nobody has recorded it yet.

@@ -91,6 +91,11 @@ async fn every_damage_is_named_and_mended(db: TestDb) {
             "rollups: HourByDoing of",
         ),
         (
+            "DELETE FROM rollups WHERE business_id = $1 AND series = 10",
+            "rollups: SixHoursByDoing of",
+        ),
+        ("DELETE FROM rollups WHERE business_id = $1 AND series = 11", "rollups: SixthByDoing of"),
+        (
             "UPDATE rollups SET unit = unit + 1000 WHERE business_id = $1 AND series = 0",
             "the same sums at other moments",
         ),
@@ -136,21 +141,34 @@ fn added_up(migration: &'static str) -> &'static str {
     &migration[begin..begin + end]
 }
 
-async fn hours_and_days_from_before_are_added_up(db: TestDb) {
+async fn what_is_from_before_a_series_is_added_up(db: TestDb) {
     let world = taken(db, 14).await;
-    damage(&world, "DELETE FROM rollups WHERE business_id = $1 AND series IN (8, 9)").await;
-    assert_ne!(differences(&world).await, [""; 0]);
-    let sql = if world.db.is_postgres() {
-        include_str!("../../migrations/postgres/0009_expand_rollups_by_doing.sql")
-    } else {
-        include_str!("../../migrations/sqlite/0009_expand_rollups_by_doing.sql")
-    };
-    let done = world.db.write(scope(&world), move |mut tx| async move {
-        tx.query(added_up(sql)).execute().await?;
-        tx.done::<_, DbError>(())
-    });
-    done.await.unwrap();
-    assert_eq!(differences(&world).await, [""; 0]);
+    for (forget, postgres, sqlite) in [
+        (
+            "DELETE FROM rollups WHERE business_id = $1 AND series IN (8, 9)",
+            include_str!("../../migrations/postgres/0009_expand_rollups_by_doing.sql"),
+            include_str!("../../migrations/sqlite/0009_expand_rollups_by_doing.sql"),
+        ),
+        (
+            "DELETE FROM rollups WHERE business_id = $1 AND series IN (10, 11)",
+            include_str!(
+                "../../migrations/postgres/0010_expand_rollups_by_six_hours_and_five_days.sql"
+            ),
+            include_str!(
+                "../../migrations/sqlite/0010_expand_rollups_by_six_hours_and_five_days.sql"
+            ),
+        ),
+    ] {
+        damage(&world, forget).await;
+        assert_ne!(differences(&world).await, [""; 0]);
+        let sql = if world.db.is_postgres() { postgres } else { sqlite };
+        let done = world.db.write(scope(&world), move |mut tx| async move {
+            tx.query(added_up(sql)).execute().await?;
+            tx.done::<_, DbError>(())
+        });
+        done.await.unwrap();
+        assert_eq!(differences(&world).await, [""; 0]);
+    }
 }
 
 async fn a_consent_of_a_contact_that_is_not_there_is_found(db: TestDb) {
@@ -232,7 +250,7 @@ both_databases!(MIGRATIONS =>
     what_ingestion_keeps_is_what_a_recount_finds,
     what_comes_within_a_quarter_of_an_hour_is_added_up,
     every_damage_is_named_and_mended,
-    hours_and_days_from_before_are_added_up,
+    what_is_from_before_a_series_is_added_up,
     a_consent_of_a_contact_that_is_not_there_is_found,
     while_earlier_changes_are_counted_reports_wait,
     changes_that_arrive_while_earlier_ones_are_counted_are_counted_once,
