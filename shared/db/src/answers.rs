@@ -44,7 +44,9 @@ macro_rules! run {
 impl Query<'_> {
     /// Runs the statement; how many rows it changed.
     pub async fn execute(self) -> Result<u64, DbError> {
-        *self.left = Left::Something;
+        if !self.at_once {
+            *self.left = Left::Something;
+        }
         run!(self, execute, |done| done.rows_affected())
     }
 

@@ -36,6 +36,14 @@ impl Pools {
         })
     }
 
+    /// Of PostgreSQL alone.
+    pub(crate) const fn postgres_writers(&self) -> Option<&Kept<Postgres>> {
+        match self {
+            Self::Sqlite { .. } => None,
+            Self::Postgres { writers, .. } => Some(writers),
+        }
+    }
+
     pub(crate) async fn idle_reader(&self, scope: Option<Scope>) -> Result<IdleReader, DbError> {
         let business = scope.map(|scope| scope.business().uuid());
         Ok(match self {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::list::{self, Item, Rows};
 use crate::session::{Connection, Session, in_time};
-use crate::tx::{Left, Plans, State};
+use crate::tx::{AtOnce, Left, Plans, State};
 use crate::{DbError, row_security};
 
 /// What can be bound in a statement: `i64`, `i32`, `bool`, `&str`, `String`, `Uuid`, `&[u8]`,
@@ -61,6 +61,8 @@ pub struct Query<'t> {
     business: Option<Uuid>,
     plans: &'t mut Plans,
     in_transaction: bool,
+    /// Whether it ends its transaction itself, and so leaves nothing open.
+    pub(crate) at_once: bool,
     text: Text,
     lock: &'static str,
     pub(crate) keeps_plan: bool,
@@ -109,8 +111,16 @@ impl<'t> Query<'t> {
                 Target::Postgres(connection, PgArguments::default())
             }
         });
-        let problem =
-            state.failed.then(|| DbError::bug("an earlier statement of this unit failed"));
+        let problem = if state.failed {
+            Some(DbError::bug("an earlier statement of this unit failed"))
+        } else if state.at_once == AtOnce::Done {
+            Some(DbError::bug("this unit is one statement"))
+        } else {
+            None
+        };
+        if state.at_once == AtOnce::NotYet {
+            state.at_once = AtOnce::Done;
+        }
         Self {
             target,
             failed: &mut state.failed,
@@ -119,6 +129,7 @@ impl<'t> Query<'t> {
             business: state.scope.map(|scope| scope.business().uuid()),
             plans: &mut state.plans,
             in_transaction,
+            at_once: state.at_once != AtOnce::No,
             text: Text::Given(sql),
             lock: "",
             keeps_plan: true,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{Executor, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
+use yinyom_kernel::Scope;
 
-use crate::kept::{Lent, Seat};
+use crate::kept::{Kept, Lent, Seat};
 use crate::{DbError, row_security};
 
 /// How long a rollback may take before it is left to the pool and the database.
@@ -33,6 +34,7 @@ pub(crate) enum Session {
     /// sqlx is not told of the transaction: it would take the connection with it when it ends.
     PostgresUnit(Lent<Postgres>),
     SqliteRead(Lent<Sqlite>),
+    /// Or a unit of work that is one statement.
     PostgresRead(Lent<Postgres>),
 }
 
@@ -119,6 +121,14 @@ async fn begin_postgres(
 }
 
 impl Session {
+    /// For one statement that is about `scope` and is a transaction by itself.
+    pub(crate) async fn of_postgres(
+        connections: &Kept<Postgres>,
+        scope: Scope,
+    ) -> Result<Self, DbError> {
+        Ok(Self::PostgresRead(connections.acquire(Some(scope.business().uuid())).await?))
+    }
+
     pub(crate) fn connection(&mut self) -> Connection<'_> {
         match self {
             Self::SqliteUnit(transaction, _) => Connection::Sqlite(transaction),
@@ -130,8 +140,8 @@ impl Session {
     /// What business it works for before it is told of any.
     pub(crate) const fn told(&self) -> Option<Uuid> {
         match self {
-            Self::PostgresRead(reader) => reader.told(),
-            Self::SqliteRead(_) | Self::SqliteUnit(..) | Self::PostgresUnit(_) => None,
+            Self::PostgresRead(reader) | Self::PostgresUnit(reader) => reader.told(),
+            Self::SqliteRead(_) | Self::SqliteUnit(..) => None,
         }
     }
 

@@ -45,6 +45,7 @@ pub(crate) struct State {
     /// and roll it back.
     pub(crate) failed: bool,
     pub(crate) left: Left,
+    pub(crate) at_once: AtOnce,
     /// A request was begun and has no outcome yet.
     pub(crate) unanswered: bool,
     pub(crate) announcements: Vec<&'static str>,
@@ -59,6 +60,15 @@ pub(crate) enum Left {
     Nothing,
     /// One was run that is not there to fetch rows.
     Something,
+}
+
+/// Whether the work is one statement, without a transaction around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtOnce {
+    No,
+    NotYet,
+    /// Its statement is run.
+    Done,
 }
 
 /// What PostgreSQL was told to plan statements for.
@@ -106,6 +116,7 @@ impl State {
             plans: Plans::ForAll,
             failed: false,
             left: Left::Nothing,
+            at_once: AtOnce::No,
             unanswered: false,
             announcements: Vec::new(),
             _pass: pass,

@@ -237,6 +237,15 @@ impl<S: Sink> Engine<S> {
             tracing::warn!(%business, %stream, seq, reason, "a stream is quarantined");
         }
         let (of, now) = (self.outbox, self.clock.now().as_microsecond());
+        if verdict.stalls.is_empty() && verdict.recovered.is_empty() {
+            return self
+                .db
+                .write_at_once(scope(business), move |mut tx| async move {
+                    let forgotten = undelivered::forget(of, &mut tx, &verdict.recorded).await?;
+                    tx.done(forgotten > 0)
+                })
+                .await;
+        }
         self.db
             .write(scope(business), move |mut tx| async move {
                 let forgotten = undelivered::mark(of, &mut tx, &verdict, now).await?;

@@ -215,10 +215,7 @@ pub(crate) async fn mark(
     verdict: &Verdict,
     now: i64,
 ) -> Result<u64, DbError> {
-    let forgotten = match &verdict.recorded[..] {
-        [] => 0,
-        recorded => forget(of, tx, recorded).await?,
-    };
+    let forgotten = forget(of, tx, &verdict.recorded).await?;
     if !verdict.recovered.is_empty() {
         tx.scoped(
             of.sql("DELETE FROM outbox_stalls WHERE business_id = $1 AND stream_id IN {list}"),
@@ -235,8 +232,15 @@ pub(crate) async fn mark(
     Ok(forgotten)
 }
 
-/// Deletes events that arrived; how many.
-async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
+/// Deletes events that arrived; how many. One statement on PostgreSQL.
+pub(crate) async fn forget(
+    of: Outbox,
+    tx: &mut Tx,
+    recorded: &[(Uuid, i64)],
+) -> Result<u64, DbError> {
+    if recorded.is_empty() {
+        return Ok(0);
+    }
     let rows = || {
         Rows::new()
             .uuids("stream_id", recorded.iter().map(|(stream, _)| *stream))

@@ -116,8 +116,7 @@ async fn commit(db: &Db, mut acts: Acts) -> Result<(), DbError> {
             .await;
     }
     let Some((_, (scope, acts))) = acts.pop_first() else { return Ok(()) };
-    // Of one business, which PostgreSQL is told as the unit begins.
-    db.write(scope, move |mut tx| async move {
+    db.write_at_once(scope, move |mut tx| async move {
         append(&mut tx, &acts).await?;
         tx.done(())
     })
