@@ -65,7 +65,7 @@ async fn get(
 ) -> Result<pb::GetContactConsentsResponse, Error> {
     let (business, id) = read::name("contact", CONTACTS, &body.contact)?;
     let session = session(directory, call, business).await?;
-    let contact = directory.contact(&session, id).await?;
+    let contact = directory.consents(&session, id).await?;
     let consents = wire::consents(business, &contact, directory.now());
     Ok(pb::GetContactConsentsResponse { contact_consents: Some(consents) })
 }

@@ -29,6 +29,12 @@ const SELECT: &str = concat!(
     " FROM contacts c WHERE c.business_id = $1 AND c.contact_id IN {list} ORDER BY c.contact_id",
 );
 
+const SELECT_PLAIN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM contacts c WHERE c.business_id = $1 AND c.contact_id = $2",
+);
+
 const SELECT_ONE: &str = concat!(
     "SELECT ",
     columns!(),
@@ -105,6 +111,15 @@ pub async fn find(
     contact.map(|row| row.into_contact(points)).transpose()
 }
 
+/// The contact of that id, if the business has it, without a look at its addresses: nothing is opened.
+pub async fn find_without_points(
+    tx: &mut Tx,
+    id: ContactId,
+) -> Result<Option<Contact<NotRead>>, StoreError> {
+    let row: Option<ContactRow> = tx.scoped(SELECT_PLAIN).bind(id.uuid()).fetch_optional().await?;
+    row.map(|row| row.into_contact(NotRead)).transpose()
+}
+
 /// The contacts of those ids that the business has, by id.
 pub async fn load(
     tx: &mut Tx,
@@ -124,6 +139,14 @@ pub async fn lock(
 ) -> Result<Vec<Contact>, StoreError> {
     let rows = tx.scoped(SELECT).list(&uuids(ids)).for_update().fetch_all().await?;
     with_points(tx, keys, rows).await
+}
+
+/// Like [`load`], without a look at their addresses: nothing is opened.
+pub async fn load_without_points(
+    tx: &mut Tx,
+    ids: &[ContactId],
+) -> Result<Vec<Contact<NotRead>>, StoreError> {
+    without_points(tx.scoped(SELECT).long_list(&uuids(ids)).fetch_all().await?)
 }
 
 /// Like [`lock`], for what customers say of them.

@@ -8,6 +8,7 @@ use contact_directory::commands::leads::Link;
 use contact_directory::domain::surface::Place;
 use yinyom_consent::Cause::{Created, Expired, Set as SetByWord};
 use yinyom_consent::{Actor, Role, SurfaceParent};
+use yinyom_db::DbError;
 use yinyom_identity::Caller;
 use yinyom_kernel::{AccountId, Code, ContactId, LeadId};
 use yinyom_testkit::{TestDb, both_databases};
@@ -30,6 +31,7 @@ both_databases!(MIGRATIONS =>
     a_word_on_what_has_changed_since_is_refused,
     an_etag_changes_with_every_word,
     nobody_says_anything_of_who_is_absent,
+    what_is_said_and_what_was_said_opens_no_address,
 );
 
 async fn both_channels_change_as_one_change_or_neither_does(db: TestDb) {
@@ -200,4 +202,23 @@ async fn nobody_says_anything_of_who_is_absent(db: TestDb) {
     let no = word(id, withdrawal(&[PHONE]));
     assert_eq!(why(say(&house, &house.owner, no).await), ABSENT);
     assert_eq!(everything(&house).await, before);
+}
+
+/// Nobody can open this one's any more.
+async fn what_is_said_and_what_was_said_opens_no_address(db: TestDb) {
+    let house = House::on(db.handle()).await;
+    let contact = create(&house, "Somchai", &[ONE, MAIL]).await;
+    let damaged = house.db.write(house.scope(), |mut tx| async move {
+        let damage = "UPDATE contact_points SET sealed = blind_index WHERE business_id = $1";
+        tx.scoped(damage).execute().await?;
+        tx.done::<_, DbError>(())
+    });
+    damaged.await.unwrap();
+    let session = house.session(&house.user).await;
+    let opened = house.directory.contact(&session, contact.id).await;
+    assert_eq!(why(opened).0, Code::Internal);
+    let after = set(&house, &house.user, contact.id, &[(PHONE, GRANTED)]).await.unwrap();
+    let told = house.directory.consents(&session, contact.id).await.unwrap();
+    assert_eq!(Some(&told), after.now.as_ref());
+    assert_eq!(states(&house, &told), (GRANTED, NOT_SET));
 }
