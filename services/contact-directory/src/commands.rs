@@ -15,6 +15,7 @@ mod error;
 pub mod expiries;
 pub mod import;
 pub mod leads;
+mod linger;
 mod lookups;
 pub mod merges;
 pub mod operations;

@@ -12,6 +12,8 @@ use yinyom_db::{Db, DbError};
 use yinyom_kernel::{BusinessId, Scope};
 use yinyom_outbox::RelayHandle;
 
+use super::linger::Linger;
+
 /// How long an answer waits for its reveals to be recorded.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -31,8 +33,8 @@ static REVEALS: LazyLock<Counter<u64>> = LazyLock::new(|| {
 
 /// Takes reveals and tells when they are on disk. Cheap to clone.
 ///
-/// One commit is under way at a time; what arrives meanwhile is in the next one. So who is alone waits for nobody, and
-/// many share the price.
+/// One commit is under way at a time; what arrives meanwhile, or [a moment](Linger) later, is in the next one. So who is alone
+/// waits for nobody, and many share the price.
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Pending>,
@@ -73,8 +75,19 @@ impl Recorder {
 }
 
 async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
-    let mut batch = Vec::new();
+    let (mut batch, mut linger, mut answered) = (Vec::new(), Linger::default(), 0);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let here = batch.len();
+        let come = async |wanted: usize| {
+            let wanted = wanted.min(BATCH);
+            while batch.len() < wanted {
+                let room = wanted - batch.len();
+                if waiting.recv_many(&mut batch, room).await == 0 {
+                    return;
+                }
+            }
+        };
+        linger.wait(answered, here, come).await;
         // Whoever has given up shows nothing.
         batch.retain(|pending| !pending.committed.is_closed());
         let (mut acts, mut waiters) = (Acts::new(), Vec::with_capacity(batch.len()));
@@ -82,6 +95,7 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
             acts.entry(scope.business()).or_insert((scope, Vec::new())).1.push(act);
             waiters.push(committed);
         }
+        answered = waiters.len();
         let businesses: Vec<_> = acts.keys().copied().collect();
         match commit(&db, acts).await {
             Ok(()) => {

@@ -1,7 +1,7 @@
 //! What is said at the same time, in one unit of work.
 //!
-//! Of each business one such unit is under way at a time; what is said meanwhile is in the next one. So who is alone waits
-//! for nobody, and many share the price of a commit. Each is still heard by itself: by its own rights, with its own answer.
+//! Of each business one such unit is under way at a time; what is said meanwhile, or [a moment](Linger) later, is in the next
+//! one. So who is alone waits for nobody, and many share the price of a commit. Each is still heard by itself: by its own rights, with its own answer.
 //! A contact that somebody else has locked is left out, and so is a request that was sent before: each of these is in a
 //! unit of its own, in which it may wait. So is whoever has no time: nobody else shall have as little.
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::Span;
 use yinyom_db::idempotency::{self, RequestError};
@@ -21,6 +21,7 @@ use yinyom_db::{DbError, Tx};
 use yinyom_kernel::{BusinessId, time_left, waited_for};
 
 use super::{Directory, Error, Heard, Hearing, Said, is_row};
+use crate::commands::linger::Linger;
 use crate::commands::request::{Written, kept, key};
 use crate::store::{BusinessKeys, StoreError, contacts};
 
@@ -32,7 +33,14 @@ const TIME: Duration = Duration::from_secs(1);
 
 /// Those who wait, by their business, which is here for as long as somebody sees to it.
 #[derive(Default)]
-pub struct Together(Mutex<HashMap<BusinessId, Vec<Waiting>>>);
+pub struct Together(Mutex<HashMap<BusinessId, Room>>);
+
+#[derive(Default)]
+struct Room {
+    waiting: Vec<Waiting>,
+    /// Somebody came.
+    came: Arc<Notify>,
+}
 
 struct Waiting {
     said: Arc<Said>,
@@ -62,7 +70,7 @@ pub(super) async fn say(directory: &Directory, said: &Arc<Said>) -> Option<Answe
 }
 
 impl Together {
-    fn all(&self) -> MutexGuard<'_, HashMap<BusinessId, Vec<Waiting>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<BusinessId, Room>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,8 +78,17 @@ impl Together {
     fn join(&self, business: BusinessId, waiting: Waiting) -> bool {
         let mut all = self.all();
         let nobody = !all.contains_key(&business);
-        all.entry(business).or_default().push(waiting);
+        let room = all.entry(business).or_default();
+        room.waiting.push(waiting);
+        room.came.notify_one();
         nobody
+    }
+
+    /// How many wait, and who says that there is one more.
+    fn crowd(&self, business: BusinessId) -> (usize, Arc<Notify>) {
+        let mut all = self.all();
+        let room = all.entry(business).or_default();
+        (room.waiting.len(), Arc::clone(&room.came))
     }
 
     /// Who is next. When there is nobody more, nobody sees to that business any more.
@@ -81,7 +98,7 @@ impl Together {
         let (mut next, mut rest) = (Vec::new(), Vec::new());
         let (mut contacts, mut requests) = (HashSet::new(), HashSet::new());
         // Whoever has given up said nothing.
-        for waiting in room.drain(..).filter(|waiting| !waiting.heard.is_closed()) {
+        for waiting in room.waiting.drain(..).filter(|waiting| !waiting.heard.is_closed()) {
             let Said { saying, request, .. } = &*waiting.said;
             let request = request.as_ref().map(|request| request.id);
             // What is said twice of a contact, or sent twice, is said one after the other.
@@ -96,7 +113,7 @@ impl Together {
                 rest.push(waiting);
             }
         }
-        *room = rest;
+        room.waiting = rest;
         if next.is_empty() {
             all.remove(&business);
             return None;
@@ -106,9 +123,18 @@ impl Together {
 }
 
 async fn see_to(directory: Directory, business: BusinessId) {
+    let mut linger = Linger::default();
     while let Some(next) = directory.together.next(business) {
+        let answered = next.len();
         // A panic ends the unit that it happens in: each of these then goes on alone, and may meet it again.
         let _ = AssertUnwindSafe(hear(&directory, next)).catch_unwind().await;
+        let (here, came) = directory.together.crowd(business);
+        let come = async |wanted: usize| {
+            while directory.together.crowd(business).0 < wanted.min(MOST) {
+                came.notified().await;
+            }
+        };
+        linger.wait(answered, here, come).await;
     }
 }
 

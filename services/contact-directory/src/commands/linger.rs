@@ -1,0 +1,93 @@
+//! Waits a moment for company before a commit, where company is to be expected.
+//!
+//! Who waits for the same commit pays for it together. Whoever was just answered, and calls again, comes a moment too late
+//! for the next one, so that two crowds would take turns, each half as large and at the same price. So if there was a crowd,
+//! the next commit waits until most of it is back. Who is alone waits for nobody, and where no crowd comes back, nobody is waited
+//! for during the commits that follow.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// How long; tokio's timer makes it up to twice as much. A commit takes longer than that.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// How many commits nobody is waited for, after a crowd that did not come back.
+const REST: u32 = 32;
+
+/// Whether those who are answered come back.
+#[derive(Debug, Default)]
+pub(super) struct Linger {
+    resting: u32,
+}
+
+impl Linger {
+    /// Waits, if `answered` of the last commit were a crowd. `come` ends when so many as it is told are there, of whom `here`
+    /// are already, and can be cancelled.
+    pub(super) async fn wait(
+        &mut self,
+        answered: usize,
+        here: usize,
+        come: impl AsyncFnOnce(usize),
+    ) {
+        if self.resting > 0 {
+            self.resting -= 1;
+        } else if answered > 1 {
+            // Nobody is waited for to the last one.
+            let most = answered - answered / 4;
+            if timeout(MOMENT, come(here + most)).await.is_err() {
+                self.resting = REST;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    async fn took(linger: &mut Linger, answered: usize, comes: bool) -> (Duration, usize) {
+        let (began, mut told) = (Instant::now(), 0);
+        linger
+            .wait(answered, 3, async |wanted| {
+                told = wanted;
+                if !comes {
+                    pending::<()>().await;
+                }
+            })
+            .await;
+        (began.elapsed(), told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_alone_waits_for_nobody() {
+        let mut linger = Linger::default();
+        for answered in [0, 1] {
+            assert_eq!(took(&mut linger, answered, false).await, (Duration::ZERO, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_is_waited_for_until_most_of_it_is_back() {
+        let mut linger = Linger::default();
+        for (answered, wanted) in [(2, 5), (4, 6), (8, 9), (100, 78)] {
+            assert_eq!(took(&mut linger, answered, true).await, (Duration::ZERO, wanted));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_does_not_come_back_costs_a_moment_once_in_a_while() {
+        let mut linger = Linger::default();
+        let mut waited = Vec::new();
+        for _ in 0..=2 * (REST + 1) {
+            waited.push(took(&mut linger, 8, false).await.0);
+        }
+        let moments = waited.iter().filter(|waited| !waited.is_zero()).count();
+        assert_eq!(moments, 3);
+        assert!(waited.iter().all(|waited| *waited <= 2 * MOMENT), "{waited:?}");
+    }
+}
