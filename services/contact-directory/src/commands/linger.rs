@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long; tokio's timer makes it up to twice as much. A commit takes longer than that.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -18,26 +18,35 @@ const REST: u32 = 32;
 /// Whether those who are answered come back.
 #[derive(Debug, Default)]
 pub(super) struct Linger {
+    last: Option<Crowd>,
     resting: u32,
 }
 
+#[derive(Debug)]
+struct Crowd {
+    answered: usize,
+    at: Instant,
+}
+
 impl Linger {
-    /// Waits, if `answered` of the last commit were a crowd. `come` ends when so many as it is told are there, of whom `here`
-    /// are already, and can be cancelled.
-    pub(super) async fn wait(
-        &mut self,
-        answered: usize,
-        here: usize,
-        come: impl AsyncFnOnce(usize),
-    ) {
+    /// So many have just been answered.
+    pub(super) fn answered(&mut self, answered: usize) {
+        self.last = Some(Crowd { answered, at: Instant::now() });
+    }
+
+    /// Waits, if the last commit was for a crowd, a moment ago. `come` ends when so many as it is told are there, of whom
+    /// `here` are already, and can be cancelled.
+    pub(super) async fn wait(&mut self, here: usize, come: impl AsyncFnOnce(usize)) {
+        let last = self.last.take().filter(|last| last.answered > 1 && last.at.elapsed() < MOMENT);
+        let Some(Crowd { answered, .. }) = last else { return };
         if self.resting > 0 {
             self.resting -= 1;
-        } else if answered > 1 {
-            // Nobody is waited for to the last one.
-            let most = answered - answered / 4;
-            if timeout(MOMENT, come(here + most)).await.is_err() {
-                self.resting = REST;
-            }
+            return;
+        }
+        // Nobody is waited for to the last one.
+        let most = answered - answered / 4;
+        if timeout(MOMENT, come(here + most)).await.is_err() {
+            self.resting = REST;
         }
     }
 }
@@ -46,28 +55,34 @@ impl Linger {
 mod tests {
     use std::future::pending;
 
-    use tokio::time::Instant;
-
     use super::*;
 
-    async fn took(linger: &mut Linger, answered: usize, comes: bool) -> (Duration, usize) {
+    /// How long a commit after one for so many waits with three who are there, and for how many.
+    async fn waits(linger: &mut Linger, answered: usize, comes: bool) -> (Duration, usize) {
+        linger.answered(answered);
+        waits_anew(linger, comes).await
+    }
+
+    async fn waits_anew(linger: &mut Linger, comes: bool) -> (Duration, usize) {
         let (began, mut told) = (Instant::now(), 0);
-        linger
-            .wait(answered, 3, async |wanted| {
-                told = wanted;
-                if !comes {
-                    pending::<()>().await;
-                }
-            })
-            .await;
+        let come = async |wanted| {
+            told = wanted;
+            if !comes {
+                pending::<()>().await;
+            }
+        };
+        linger.wait(3, come).await;
         (began.elapsed(), told)
     }
+
+    const NOBODY: (Duration, usize) = (Duration::ZERO, 0);
 
     #[tokio::test(start_paused = true)]
     async fn who_was_alone_waits_for_nobody() {
         let mut linger = Linger::default();
+        assert_eq!(waits_anew(&mut linger, false).await, NOBODY);
         for answered in [0, 1] {
-            assert_eq!(took(&mut linger, answered, false).await, (Duration::ZERO, 0));
+            assert_eq!(waits(&mut linger, answered, false).await, NOBODY);
         }
     }
 
@@ -75,8 +90,16 @@ mod tests {
     async fn a_crowd_is_waited_for_until_most_of_it_is_back() {
         let mut linger = Linger::default();
         for (answered, wanted) in [(2, 5), (4, 6), (8, 9), (100, 78)] {
-            assert_eq!(took(&mut linger, answered, true).await, (Duration::ZERO, wanted));
+            assert_eq!(waits(&mut linger, answered, true).await, (Duration::ZERO, wanted));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_of_a_while_ago_is_gone() {
+        let mut linger = Linger::default();
+        linger.answered(8);
+        tokio::time::advance(MOMENT).await;
+        assert_eq!(waits_anew(&mut linger, false).await, NOBODY);
     }
 
     #[tokio::test(start_paused = true)]
@@ -84,7 +107,7 @@ mod tests {
         let mut linger = Linger::default();
         let mut waited = Vec::new();
         for _ in 0..=2 * (REST + 1) {
-            waited.push(took(&mut linger, 8, false).await.0);
+            waited.push(waits(&mut linger, 8, false).await.0);
         }
         let moments = waited.iter().filter(|waited| !waited.is_zero()).count();
         assert_eq!(moments, 3);

@@ -75,7 +75,7 @@ impl Recorder {
 }
 
 async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
-    let (mut batch, mut linger, mut answered) = (Vec::new(), Linger::default(), 0);
+    let (mut batch, mut linger) = (Vec::new(), Linger::default());
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let here = batch.len();
         let come = async |wanted: usize| {
@@ -87,7 +87,7 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
                 }
             }
         };
-        linger.wait(answered, here, come).await;
+        linger.wait(here, come).await;
         // Whoever has given up shows nothing.
         batch.retain(|pending| !pending.committed.is_closed());
         let (mut acts, mut waiters) = (Acts::new(), Vec::with_capacity(batch.len()));
@@ -95,10 +95,10 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
             acts.entry(scope.business()).or_insert((scope, Vec::new())).1.push(act);
             waiters.push(committed);
         }
-        answered = waiters.len();
         let businesses: Vec<_> = acts.keys().copied().collect();
         match commit(&db, acts).await {
             Ok(()) => {
+                linger.answered(waiters.len());
                 for waiter in waiters {
                     // Who has given up meanwhile showed a mask.
                     let _ = waiter.send(());

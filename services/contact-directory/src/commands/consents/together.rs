@@ -128,13 +128,14 @@ async fn see_to(directory: Directory, business: BusinessId) {
         let answered = next.len();
         // A panic ends the unit that it happens in: each of these then goes on alone, and may meet it again.
         let _ = AssertUnwindSafe(hear(&directory, next)).catch_unwind().await;
+        linger.answered(answered);
         let (here, came) = directory.together.crowd(business);
         let come = async |wanted: usize| {
             while directory.together.crowd(business).0 < wanted.min(MOST) {
                 came.notified().await;
             }
         };
-        linger.wait(answered, here, come).await;
+        linger.wait(here, come).await;
     }
 }
 
