@@ -101,11 +101,10 @@ impl App {
         let keys = KeyRing::new(Arc::new(parts.masters));
         let clock = parts.clock;
         let audit = AuditSink::new(parts.manager.clone());
-        // Reveals are in no hurry: what a busy replica records meanwhile goes in one delivery. One of them may be of a thousand
-        // contacts, so a turn reads 8 MB at most; the sink sends what fits.
+        // Reveals are in no hurry, and one of them may be of a thousand contacts.
         let gather = Duration::from_millis(100);
         let config =
-            RelayConfig { batch: 400, live: 2, catch_up: 1, gather, ..RelayConfig::default() };
+            RelayConfig { batch: 100, live: 2, catch_up: 1, gather, ..RelayConfig::default() };
         let audit = Relay::of(OUTBOX, db.clone(), audit, SharedClock::clone(&clock), config);
         let (db_of, clock_of) = (db.clone(), SharedClock::clone(&clock));
         let catch_up = CatchUp::new(db_of, clock_of, parts.manager.clone());

@@ -150,7 +150,8 @@ async fn tell_others(writers: &Kept<Postgres>, topic: &'static str) -> Result<()
     let mut connection = writers.acquire(None).await?;
     let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(topic);
     notify.execute(&mut *connection).await?;
-    connection.keep(None);
+    let told = connection.told();
+    connection.keep(told);
     Ok(())
 }
 

@@ -93,7 +93,8 @@ impl Db {
     /// may be several.
     ///
     /// Once the statement has succeeded it has happened, whatever `work` returns afterwards. Of one that failed with
-    /// [`DbError::Unavailable`], or whose caller went away, nobody knows.
+    /// [`DbError::Unavailable`], or whose caller went away, nobody knows: it needs no task of its own (TRAPS 5), since there is
+    /// nothing that it could leave half done.
     pub async fn write_at_once<T, E, F, Fut>(&self, scope: Scope, work: F) -> Result<T, E>
     where
         F: FnOnce(Tx) -> Fut + Send + 'static,
@@ -110,10 +111,15 @@ impl Db {
         let state = State::of(session, true, Some(scope), self.limits(), pass);
         let mut tx = Tx { state: Arc::clone(&state).lock_owned().await };
         tx.state.at_once = AtOnce::NotYet;
-        let done = work(tx).await?;
+        let done = work(tx).await;
         let state = state.lock().await;
         if state.failed {
-            return Err(DbError::bug("the statement of this unit had failed").into());
+            // Perhaps the server starts anew, and has closed all that were kept: the next one shall not find out, too.
+            self.0.pools.let_go_of_writers();
+        }
+        let done = done?;
+        if let Some(objection) = state.objection() {
+            return Err(DbError::bug(objection).into());
         }
         self.announce(&state).await?;
         Ok(done.into_inner())

@@ -1,7 +1,7 @@
 //! Connections, kept ready between their uses.
 //!
 //! A pool cleans what comes back to it, in round trips of its own: it cannot know what was done there. Whose transaction
-//! has ended, or who only fetched rows outside of one, each time to the end, has left nothing behind but the business that
+//! has ended, or who only ran statements to their end outside of one, has left nothing behind but the business that
 //! PostgreSQL was told, and may say so ([`Lent::keep`]). Then the connection waits here as it is, together with that business. Its
 //! next user takes it without a word to the server, and must tell it another business before the first
 //! statement. Who does not say so, whatever the reason, gives it to the pool.
@@ -169,7 +169,7 @@ impl<D: Database> Lent<D> {
     }
 
     /// Ends a use that leaves nothing behind: nothing was done outside of transactions, which have ended, but to tell the
-    /// session of `told` and to fetch rows, each time to the end.
+    /// session of `told` and to run statements, each to its end.
     pub(crate) fn keep(self, told: Option<Uuid>) {
         let Self { connection, away_since, shelf, seat, .. } = self;
         let here_since = Instant::now();

@@ -3,9 +3,9 @@
 //!
 //! Each table with a `business_id` has a policy that compares it with the session's setting `yinyom.business_id`, and
 //! `FORCE`, so that it binds the tables' owner. A unit of work and a snapshot say the business in the round trip that
-//! begins them, and PostgreSQL forgets it with them. A read outside a transaction says it before its first statement,
-//! in a round trip of its own, unless its connection was told so by the last read (`kept`); a connection that goes back
-//! to the pool is made to forget it.
+//! begins them, and PostgreSQL forgets it with them. A read outside a transaction, and a unit that is one statement, say it
+//! before the first statement, in a round trip of its own, unless their connection was told so before (`kept`); a connection
+//! that goes back to the pool is made to forget it.
 //!
 //! Superusers and roles with `BYPASSRLS` are not bound by it, so a service does not start as one. A migration that
 //! reads or changes rows must say `NO FORCE` before and `FORCE` after: it works for no business, too.

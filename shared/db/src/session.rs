@@ -145,8 +145,8 @@ impl Session {
         }
     }
 
-    /// Ends a read that only fetched rows, each time to the end, and told its connection of `told`. All else is for
-    /// the pool to clean.
+    /// Ends a read that only fetched rows, each time to the end, or a unit of work that was one statement, and told its
+    /// connection of `told`. All else is for the pool to clean.
     pub(crate) fn keep(self, told: Option<Uuid>) {
         match self {
             Self::SqliteRead(reader) => reader.keep(told),

@@ -14,7 +14,8 @@ use crate::config::Pass;
 use crate::query::Query;
 use crate::session::Session;
 
-/// A transaction that is committed by [`crate::Db::write`] alone, or a read.
+/// A transaction that is committed by [`crate::Db::write`] alone, a statement that is one by itself
+/// ([`crate::Db::write_at_once`]), or a read.
 ///
 /// Store functions take `&mut Tx` and run statements on it; they neither commit nor roll back.
 pub struct Tx {
@@ -123,16 +124,20 @@ impl State {
         }))
     }
 
-    /// Commits, or rolls back and says why this unit must not be committed.
-    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
-        let objection = if self.failed {
+    /// Why this unit must not be committed.
+    pub(crate) const fn objection(&self) -> Option<&'static str> {
+        if self.failed {
             Some("a statement of this unit had failed")
         } else if self.unanswered {
             Some("a request was begun in this unit and not finished")
         } else {
             None
-        };
-        if let Some(objection) = objection {
+        }
+    }
+
+    /// Commits, or rolls back and says why this unit must not be committed.
+    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
+        if let Some(objection) = self.objection() {
             self.rollback().await;
             return Err(DbError::bug(objection));
         }
@@ -150,7 +155,7 @@ impl State {
 }
 
 impl Drop for State {
-    /// A read that fetched all that it asked for leaves its connection as it is; any other leaves it to the pool.
+    /// A read that fetched all that it asked for, or one statement that has happened, leaves its connection as it is; any other leaves it to the pool.
     fn drop(&mut self) {
         if !self.failed
             && self.left == Left::Nothing

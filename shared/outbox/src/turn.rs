@@ -241,7 +241,7 @@ impl<S: Sink> Engine<S> {
             return self
                 .db
                 .write_at_once(scope(business), move |mut tx| async move {
-                    let forgotten = undelivered::forget(of, &mut tx, &verdict.recorded).await?;
+                    let forgotten = undelivered::mark(of, &mut tx, &verdict, now).await?;
                     tx.done(forgotten > 0)
                 })
                 .await;

@@ -208,14 +208,17 @@ pub(crate) async fn park(of: Outbox, tx: &mut Tx, streams: &[Uuid]) -> Result<()
     .map(drop)
 }
 
-/// Writes down what became of a delivery; how many events it deleted.
+/// Writes down what became of a delivery; how many events it deleted. If all is well, that is one statement on PostgreSQL.
 pub(crate) async fn mark(
     of: Outbox,
     tx: &mut Tx,
     verdict: &Verdict,
     now: i64,
 ) -> Result<u64, DbError> {
-    let forgotten = forget(of, tx, &verdict.recorded).await?;
+    let forgotten = match &verdict.recorded[..] {
+        [] => 0,
+        recorded => forget(of, tx, recorded).await?,
+    };
     if !verdict.recovered.is_empty() {
         tx.scoped(
             of.sql("DELETE FROM outbox_stalls WHERE business_id = $1 AND stream_id IN {list}"),
@@ -232,15 +235,8 @@ pub(crate) async fn mark(
     Ok(forgotten)
 }
 
-/// Deletes events that arrived; how many. One statement on PostgreSQL.
-pub(crate) async fn forget(
-    of: Outbox,
-    tx: &mut Tx,
-    recorded: &[(Uuid, i64)],
-) -> Result<u64, DbError> {
-    if recorded.is_empty() {
-        return Ok(0);
-    }
+/// Deletes events that arrived; how many.
+async fn forget(of: Outbox, tx: &mut Tx, recorded: &[(Uuid, i64)]) -> Result<u64, DbError> {
     let rows = || {
         Rows::new()
             .uuids("stream_id", recorded.iter().map(|(stream, _)| *stream))

@@ -20,7 +20,7 @@ INSERT INTO rollups (business_id, series, unit, value, channel, changes, grants,
 SELECT q.business_id, l.series, l.unit, q.value, q.channel, 0,
     SUM(q.grants), SUM(q.refusals), SUM(q.resets), SUM(q.opt_outs), 0, 0, 0
 FROM rollups q CROSS JOIN LATERAL doing_units(q.unit * CASE q.series WHEN 8 THEN 4 ELSE 96 END) AS l
-WHERE (q.series, l.series) IN ((8, 10), (9, 11))
+WHERE q.series IN (8, 9) AND (q.series, l.series) IN ((8, 10), (9, 11))
 GROUP BY 1, 2, 3, 4, 5
 HAVING SUM(q.grants) <> 0 OR SUM(q.refusals) <> 0 OR SUM(q.resets) <> 0 OR SUM(q.opt_outs) <> 0;
 ALTER TABLE rollups FORCE ROW LEVEL SECURITY;

@@ -32,7 +32,7 @@ pub struct Cover {
 
 impl Cover {
     /// Covers the stretches between `moments`, which are in order, by `series`, and what was before the first of them by
-    /// `earlier`; the longest first. Where the last of these is not [`Series::Instant`], a moment counts as the unit's
+    /// `earlier`; the longest first, each of whose units begins and ends with units of the next. Where the last of these is not [`Series::Instant`], a moment counts as the unit's
     /// start that is nearest to it.
     pub fn of(moments: &[i64], series: &[Series], earlier: &[Series]) -> Self {
         let mut kept = Kept::default();

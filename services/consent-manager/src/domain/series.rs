@@ -26,7 +26,7 @@ pub enum Series {
     MonthBySurface = 5,
     MonthByActor = 6,
     MonthByMethod = 7,
-    /// By surface, evidence method and actor together, as quarters of an hour are. SQL names the three by their numbers.
+    /// By surface, evidence method and actor together, as quarters of an hour are. The store makes them.
     HourByDoing = 8,
     DayByDoing = 9,
     SixHoursByDoing = 10,

@@ -2,12 +2,12 @@
 //!
 //! Who waits for the same commit pays for it together. Whoever was just answered, and calls again, comes a moment too late
 //! for the next one, so that two crowds would take turns, each half as large and at the same price. So if there was a crowd,
-//! the next commit waits until most of it is back. Who is alone waits for nobody, and where no crowd comes back, nobody is waited
-//! for during the commits that follow.
+//! the next commit waits until as many more are there as most of it. Who is alone waits for nobody. Where too few come, for some
+//! dozens of commits nobody is waited for.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// How long; tokio's timer makes it up to twice as much. A commit takes longer than that.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -18,32 +18,26 @@ const REST: u32 = 32;
 /// Whether those who are answered come back.
 #[derive(Debug, Default)]
 pub(super) struct Linger {
-    last: Option<Crowd>,
     resting: u32,
 }
 
-#[derive(Debug)]
-struct Crowd {
-    answered: usize,
-    at: Instant,
-}
-
 impl Linger {
-    /// So many have just been answered.
-    pub(super) fn answered(&mut self, answered: usize) {
-        self.last = Some(Crowd { answered, at: Instant::now() });
-    }
-
-    /// Waits, if the last commit was for a crowd, a moment ago. `come` ends when so many as it is told are there, of whom
-    /// `here` are already, and can be cancelled.
-    pub(super) async fn wait(&mut self, here: usize, come: impl AsyncFnOnce(usize)) {
-        let last = self.last.take().filter(|last| last.answered > 1 && last.at.elapsed() < MOMENT);
-        let Some(Crowd { answered, .. }) = last else { return };
+    /// Waits, if the commit that has just ended was for a crowd: `answered`. `come` ends when so many as it is told are there, of
+    /// whom `here` are already, and can be cancelled.
+    pub(super) async fn wait(
+        &mut self,
+        answered: usize,
+        here: usize,
+        come: impl AsyncFnOnce(usize),
+    ) {
+        if answered < 2 {
+            return;
+        }
         if self.resting > 0 {
             self.resting -= 1;
             return;
         }
-        // Nobody is waited for to the last one.
+        // Of a larger crowd not to the last one.
         let most = answered - answered / 4;
         if timeout(MOMENT, come(here + most)).await.is_err() {
             self.resting = REST;
@@ -55,15 +49,12 @@ impl Linger {
 mod tests {
     use std::future::pending;
 
+    use tokio::time::Instant;
+
     use super::*;
 
     /// How long a commit after one for so many waits with three who are there, and for how many.
     async fn waits(linger: &mut Linger, answered: usize, comes: bool) -> (Duration, usize) {
-        linger.answered(answered);
-        waits_anew(linger, comes).await
-    }
-
-    async fn waits_anew(linger: &mut Linger, comes: bool) -> (Duration, usize) {
         let (began, mut told) = (Instant::now(), 0);
         let come = async |wanted| {
             told = wanted;
@@ -71,18 +62,15 @@ mod tests {
                 pending::<()>().await;
             }
         };
-        linger.wait(3, come).await;
+        linger.wait(answered, 3, come).await;
         (began.elapsed(), told)
     }
-
-    const NOBODY: (Duration, usize) = (Duration::ZERO, 0);
 
     #[tokio::test(start_paused = true)]
     async fn who_was_alone_waits_for_nobody() {
         let mut linger = Linger::default();
-        assert_eq!(waits_anew(&mut linger, false).await, NOBODY);
         for answered in [0, 1] {
-            assert_eq!(waits(&mut linger, answered, false).await, NOBODY);
+            assert_eq!(waits(&mut linger, answered, false).await, (Duration::ZERO, 0));
         }
     }
 
@@ -92,14 +80,6 @@ mod tests {
         for (answered, wanted) in [(2, 5), (4, 6), (8, 9), (100, 78)] {
             assert_eq!(waits(&mut linger, answered, true).await, (Duration::ZERO, wanted));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_crowd_of_a_while_ago_is_gone() {
-        let mut linger = Linger::default();
-        linger.answered(8);
-        tokio::time::advance(MOMENT).await;
-        assert_eq!(waits_anew(&mut linger, false).await, NOBODY);
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,8 +76,13 @@ impl Recorder {
 
 async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
     let (mut batch, mut linger) = (Vec::new(), Linger::default());
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let here = batch.len();
+    // There may be some who came while others were waited for.
+    while !batch.is_empty() || waiting.recv_many(&mut batch, BATCH).await > 0 {
+        // Whoever has given up shows nothing.
+        batch.retain(|pending| !pending.committed.is_closed());
+        let answered = batch.len();
+        record(&db, &relay, batch.drain(..)).await;
+        let here = waiting.len();
         let come = async |wanted: usize| {
             let wanted = wanted.min(BATCH);
             while batch.len() < wanted {
@@ -87,29 +92,35 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
                 }
             }
         };
-        linger.wait(here, come).await;
-        // Whoever has given up shows nothing.
-        batch.retain(|pending| !pending.committed.is_closed());
-        let (mut acts, mut waiters) = (Acts::new(), Vec::with_capacity(batch.len()));
-        for Pending { scope, act, committed } in batch.drain(..) {
-            acts.entry(scope.business()).or_insert((scope, Vec::new())).1.push(act);
-            waiters.push(committed);
+        linger.wait(answered, here, come).await;
+        while batch.len() < BATCH
+            && let Ok(pending) = waiting.try_recv()
+        {
+            batch.push(pending);
         }
-        let businesses: Vec<_> = acts.keys().copied().collect();
-        match commit(&db, acts).await {
-            Ok(()) => {
-                linger.answered(waiters.len());
-                for waiter in waiters {
-                    // Who has given up meanwhile showed a mask.
-                    let _ = waiter.send(());
-                }
-                for business in businesses {
-                    relay.wake(business, [stream(business)]);
-                }
+    }
+}
+
+/// Records, tells those who wait, and wakes the relay.
+async fn record(db: &Db, relay: &RelayHandle, batch: impl Iterator<Item = Pending>) {
+    let (mut acts, mut waiters) = (Acts::new(), Vec::new());
+    for Pending { scope, act, committed } in batch {
+        acts.entry(scope.business()).or_insert((scope, Vec::new())).1.push(act);
+        waiters.push(committed);
+    }
+    let businesses: Vec<_> = acts.keys().copied().collect();
+    match commit(db, acts).await {
+        Ok(()) => {
+            for waiter in waiters {
+                // Who has given up meanwhile showed a mask.
+                let _ = waiter.send(());
             }
-            Err(error) => {
-                tracing::warn!(reveals = waiters.len(), %error, "reveals are not recorded; they are masked");
+            for business in businesses {
+                relay.wake(business, [stream(business)]);
             }
+        }
+        Err(error) => {
+            tracing::warn!(reveals = waiters.len(), %error, "reveals are not recorded; they are masked");
         }
     }
 }

@@ -93,7 +93,8 @@ async fn a_second_statement_is_refused() {
 async fn who_has_the_connection_next_works_for_its_own_business() {
     const ALL: &str = "SELECT unit FROM entry ORDER BY unit";
     let db = yinyom_testkit::postgres(&MIGRATIONS).await;
-    let (ours, theirs, db) = (some_scope(), some_scope(), one_connection(&db).await);
+    let (ours, theirs, watcher) = (some_scope(), some_scope(), db.handle());
+    let db = one_connection(&db).await;
     let seen = |scope: Scope| {
         db.write_at_once::<Vec<i64>, DbError, _, _>(scope, |mut tx| async move {
             let seen = tx.query(ALL).scalars().await?;
@@ -116,6 +117,14 @@ async fn who_has_the_connection_next_works_for_its_own_business() {
         assert_eq!(seen(scope).await.unwrap(), [unit]);
         assert_eq!(by_unit(None).await.unwrap(), [0; 0]);
     }
+    // Who tells other processes of a change has the connection in between.
+    put_at_once(&db, theirs, Uuid::now_v7(), 2).await.unwrap();
+    let told = "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_notify%'
+        AND datname = current_database() AND state = 'idle'";
+    while watcher.read_unscoped().await.unwrap().query(told).scalar::<i64>().await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(by_unit(None).await.unwrap(), [0; 0]);
     let foreign = db.write_at_once::<(), DbError, _, _>(ours, move |mut tx| async move {
         tx.query("INSERT INTO entry (business_id, id, unit, count) VALUES ($1, $2, 1, 0)")
             .bind(theirs.business().uuid())
@@ -125,7 +134,7 @@ async fn who_has_the_connection_next_works_for_its_own_business() {
         tx.done(())
     });
     assert!(format!("{:?}", foreign.await.unwrap_err()).contains("42501"));
-    assert_eq!(seen(theirs).await.unwrap(), [2]);
+    assert_eq!(seen(theirs).await.unwrap(), [2, 2]);
 }
 
 /// No word to begin, none to end, none to clean up: that is what it is for.

@@ -58,8 +58,22 @@ fn patience(call: i64) -> u32 {
     if call % 6 == 0 { u32::MAX } else { rand::rng().random_range(0..6) }
 }
 
-/// A unit of two entries. Whether it was acknowledged before the patience ran out.
+/// A unit of two entries, every other one as one statement. Whether it was acknowledged before the patience ran out.
 async fn write_impatiently(db: &Db, scope: Scope, unit: i64, waits: u32) -> bool {
+    if unit % 2 == 0 {
+        let work = db.write_at_once::<_, DbError, _, _>(scope, move |mut tx| async move {
+            tx.scoped(
+                "INSERT INTO entry (business_id, id, unit, count) VALUES ($1, $2, $4, 0), ($1, $3, $4, 0)",
+            )
+            .bind(Uuid::now_v7())
+            .bind(Uuid::now_v7())
+            .bind(unit)
+            .execute()
+            .await?;
+            tx.done(())
+        });
+        return impatiently(waits, work).await.is_some_and(|answer| answer.is_ok());
+    }
     let work = db.write::<_, DbError, _, _>(scope, move |mut tx| async move {
         insert(&mut tx, Uuid::now_v7(), unit).await?;
         insert(&mut tx, Uuid::now_v7(), unit).await?;

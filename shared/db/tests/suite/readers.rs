@@ -178,6 +178,21 @@ async fn a_connection_is_kept_after_a_unit_and_knows_nothing_of_it() {
     }
 }
 
+/// Has the server close what `db` keeps.
+async fn close_what_is_kept(unbound: &Db) {
+    let close = "SELECT COUNT(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = $1";
+    let mut tx = unbound.read_unscoped().await.unwrap();
+    let user = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'entry'";
+    let user: String = tx.query(user).scalar().await.unwrap();
+    assert!(tx.query(close).bind(user).scalar::<i64>().await.unwrap() >= 1);
+}
+
+async fn entries(unbound: &Db) -> i64 {
+    let mut tx = unbound.read_unscoped().await.unwrap();
+    tx.query("SELECT COUNT(*) FROM entry").scalar().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_unit_begins_although_the_server_has_closed_what_was_kept() {
     let db = yinyom_testkit::postgres(&MIGRATIONS).await;
@@ -186,26 +201,33 @@ async fn a_unit_begins_although_the_server_has_closed_what_was_kept() {
     let units = (0..4).map(|unit| put(&db, scope, uuid::Uuid::now_v7(), unit));
     futures::future::try_join_all(units).await.unwrap();
     let unbound = db.unbound().await;
-    let close = "SELECT COUNT(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-        WHERE datname = current_database() AND usename = $1";
-    let mut tx = unbound.read_unscoped().await.unwrap();
-    let user = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'entry'";
-    let user: String = tx.query(user).scalar().await.unwrap();
-    assert!(tx.query(close).bind(user).scalar::<i64>().await.unwrap() >= 1);
+    close_what_is_kept(&unbound).await;
     for unit in 4..8 {
         put(&db, scope, uuid::Uuid::now_v7(), unit).await.unwrap();
     }
-    assert_eq!(
-        unbound
-            .read(scope)
-            .await
-            .unwrap()
-            .query("SELECT COUNT(*) FROM entry")
-            .scalar::<i64>()
-            .await
-            .unwrap(),
-        8
-    );
+    assert_eq!(entries(&unbound).await, 8);
+}
+
+/// Whether its statement has happened nobody could say.
+#[tokio::test]
+async fn one_unit_at_once_finds_out_that_the_server_has_closed_what_was_kept_and_no_other() {
+    let db = yinyom_testkit::postgres(&MIGRATIONS).await;
+    let scope = some_scope();
+    let put = |unit| {
+        db.write_at_once::<_, DbError, _, _>(scope, move |mut tx| async move {
+            crate::insert(&mut tx, uuid::Uuid::now_v7(), unit).await?;
+            tx.done(())
+        })
+    };
+    futures::future::try_join_all((0..4).map(put)).await.unwrap();
+    let unbound = db.unbound().await;
+    close_what_is_kept(&unbound).await;
+    let error = put(4).await.unwrap_err();
+    assert!(matches!(error, DbError::Unavailable(_)), "{error:?}");
+    for unit in 5..9 {
+        put(unit).await.unwrap();
+    }
+    assert_eq!(entries(&unbound).await, 8);
 }
 
 #[test]

@@ -84,11 +84,11 @@ impl Together {
         nobody
     }
 
-    /// How many wait, and who says that there is one more.
-    fn crowd(&self, business: BusinessId) -> (usize, Arc<Notify>) {
-        let mut all = self.all();
-        let room = all.entry(business).or_default();
-        (room.waiting.len(), Arc::clone(&room.came))
+    /// How many wait, and who says that there is one more; `None` if nobody sees to that business.
+    fn crowd(&self, business: BusinessId) -> Option<(usize, Arc<Notify>)> {
+        let all = self.all();
+        let room = all.get(&business)?;
+        Some((room.waiting.len(), Arc::clone(&room.came)))
     }
 
     /// Who is next. When there is nobody more, nobody sees to that business any more.
@@ -128,14 +128,17 @@ async fn see_to(directory: Directory, business: BusinessId) {
         let answered = next.len();
         // A panic ends the unit that it happens in: each of these then goes on alone, and may meet it again.
         let _ = AssertUnwindSafe(hear(&directory, next)).catch_unwind().await;
-        linger.answered(answered);
-        let (here, came) = directory.together.crowd(business);
+        let Some((here, came)) = directory.together.crowd(business) else { return };
         let come = async |wanted: usize| {
-            while directory.together.crowd(business).0 < wanted.min(MOST) {
+            while directory
+                .together
+                .crowd(business)
+                .is_some_and(|(here, _)| here < wanted.min(MOST))
+            {
                 came.notified().await;
             }
         };
-        linger.wait(here, come).await;
+        linger.wait(answered, here, come).await;
     }
 }
 
