@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Dimension;
 
 const ALL: [Series; 5] =
     [Series::Month, Series::Day, Series::Hour, Series::Quarter, Series::Instant];
@@ -50,6 +51,31 @@ proptest! {
             sign * i64::try_from(events.iter().filter(inside).count()).unwrap()
         }).sum();
         prop_assert_eq!(whole, between(&events, moments[0], *moments.last().unwrap()));
+    }
+
+    /// From any quarter of an hour to any other.
+    #[test]
+    fn a_breakdown_holds_what_is_between_its_ends_of_few_units(
+        mut ends in proptest::array::uniform2(1_770_000_i64..1_900_000),
+        events in proptest::collection::vec(1_592_000_000_000_000_i64..1_711_000_000_000_000, 0..200),
+    ) {
+        ends.sort_unstable();
+        let ends = ends.map(|quarter| Series::Quarter.start(quarter).unwrap());
+        for dimension in [Dimension::Surface, Dimension::Actor, Dimension::Method] {
+            let whole = Cover::of(&ends, &dimension.series(), &[]).whole();
+            let mut found = 0;
+            let mut units = 0;
+            for (piece, sign) in whole {
+                let inside = |at: &&i64| (piece.since..piece.beyond).contains(&piece.series.unit(**at));
+                found += sign * i64::try_from(events.iter().filter(inside).count()).unwrap();
+                if piece.series != dimension.series()[0] {
+                    units += piece.beyond - piece.since;
+                }
+            }
+            prop_assert_eq!(found, between(&events, ends[0], ends[1]));
+            // Sixths, days, six hours, hours and quarters.
+            prop_assert!(units <= 2 * (3 + 3 + 2 + 3 + 2), "{} units", units);
+        }
     }
 
     #[test]
