@@ -2,12 +2,12 @@
 //!
 //! Who waits for the same commit pays for it together. Whoever was just answered, and calls again, comes a moment too late
 //! for the next one, so that two crowds would take turns, each half as large and at the same price. So if there was a crowd,
-//! the next commit waits until as many more are there as most of it. Who is alone waits for nobody. Where too few come, for some
-//! dozens of commits nobody is waited for.
+//! the next commit waits until as many more are there as most of it. Who is alone waits for nobody. Where not even half of it
+//! comes, for some dozens of commits nobody is waited for.
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// How long; tokio's timer makes it up to twice as much. A commit takes longer than that.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -28,7 +28,7 @@ impl Linger {
         &mut self,
         answered: usize,
         here: usize,
-        come: impl AsyncFnOnce(usize),
+        mut come: impl AsyncFnMut(usize),
     ) {
         if answered < 2 {
             return;
@@ -37,10 +37,13 @@ impl Linger {
             self.resting -= 1;
             return;
         }
-        // Of a larger crowd not to the last one.
-        let most = answered - answered / 4;
-        if timeout(MOMENT, come(here + most)).await.is_err() {
+        let until = Instant::now() + MOMENT;
+        let (half, most) = (answered / 2, answered - answered / 4);
+        if timeout_at(until, come(here + half)).await.is_err() {
             self.resting = REST;
+        } else {
+            // Nor would it be worth while to wait longer for the others.
+            let _ = timeout_at(until, come(here + most)).await;
         }
     }
 }
@@ -49,16 +52,14 @@ impl Linger {
 mod tests {
     use std::future::pending;
 
-    use tokio::time::Instant;
-
     use super::*;
 
-    /// How long a commit after one for so many waits with three who are there, and for how many.
-    async fn waits(linger: &mut Linger, answered: usize, comes: bool) -> (Duration, usize) {
+    /// How long a commit after one for so many waits with three who are there, and for how many at most. So many more come.
+    async fn waits(linger: &mut Linger, answered: usize, more: usize) -> (Duration, usize) {
         let (began, mut told) = (Instant::now(), 0);
         let come = async |wanted| {
             told = wanted;
-            if !comes {
+            if wanted > 3 + more {
                 pending::<()>().await;
             }
         };
@@ -70,7 +71,7 @@ mod tests {
     async fn who_was_alone_waits_for_nobody() {
         let mut linger = Linger::default();
         for answered in [0, 1] {
-            assert_eq!(waits(&mut linger, answered, false).await, (Duration::ZERO, 0));
+            assert_eq!(waits(&mut linger, answered, 0).await, (Duration::ZERO, 0));
         }
     }
 
@@ -78,7 +79,18 @@ mod tests {
     async fn a_crowd_is_waited_for_until_most_of_it_is_back() {
         let mut linger = Linger::default();
         for (answered, wanted) in [(2, 5), (4, 6), (8, 9), (100, 78)] {
-            assert_eq!(waits(&mut linger, answered, true).await, (Duration::ZERO, wanted));
+            let waited = waits(&mut linger, answered, answered).await;
+            assert_eq!(waited, (Duration::ZERO, wanted));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_crowd_is_worth_a_moment_each_time() {
+        let mut linger = Linger::default();
+        for _ in 0..10 {
+            let (waited, wanted) = waits(&mut linger, 8, 4).await;
+            assert!((MOMENT..=2 * MOMENT).contains(&waited), "{waited:?}");
+            assert_eq!(wanted, 9);
         }
     }
 
@@ -87,7 +99,7 @@ mod tests {
         let mut linger = Linger::default();
         let mut waited = Vec::new();
         for _ in 0..=2 * (REST + 1) {
-            waited.push(waits(&mut linger, 8, false).await.0);
+            waited.push(waits(&mut linger, 8, 3).await.0);
         }
         let moments = waited.iter().filter(|waited| !waited.is_zero()).count();
         assert_eq!(moments, 3);
