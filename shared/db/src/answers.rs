@@ -44,7 +44,7 @@ macro_rules! run {
 impl Query<'_> {
     /// Runs the statement; how many rows it changed.
     pub async fn execute(self) -> Result<u64, DbError> {
-        if !self.at_once {
+        if self.leaves == Left::Something {
             *self.left = Left::Something;
         }
         run!(self, execute, |done| done.rows_affected())

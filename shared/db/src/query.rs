@@ -61,8 +61,8 @@ pub struct Query<'t> {
     business: Option<Uuid>,
     plans: &'t mut Plans,
     in_transaction: bool,
-    /// Whether it ends its transaction itself, and so leaves nothing open.
-    pub(crate) at_once: bool,
+    /// What it leaves behind if it is not there to fetch rows: nothing, if it is a transaction by itself.
+    pub(crate) leaves: Left,
     text: Text,
     lock: &'static str,
     pub(crate) keeps_plan: bool,
@@ -129,7 +129,7 @@ impl<'t> Query<'t> {
             business: state.scope.map(|scope| scope.business().uuid()),
             plans: &mut state.plans,
             in_transaction,
-            at_once: state.at_once != AtOnce::No,
+            leaves: if state.at_once == AtOnce::No { Left::Something } else { Left::Nothing },
             text: Text::Given(sql),
             lock: "",
             keeps_plan: true,
