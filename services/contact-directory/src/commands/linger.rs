@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 /// How long; tokio's timer makes it up to twice as much. A commit takes longer than that.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -22,87 +22,71 @@ pub(super) struct Linger {
 }
 
 impl Linger {
-    /// Waits, if the commit that has just ended was for a crowd: `answered`. `come` ends when so many as it is told are there, of
-    /// whom `here` are already, and can be cancelled.
-    pub(super) async fn wait(
-        &mut self,
-        answered: usize,
-        here: usize,
-        mut come: impl AsyncFnMut(usize),
-    ) {
+    /// How many should be there for the next commit, if it should wait: the one that has just ended was for `answered`, and `here`
+    /// wait already.
+    pub(super) fn wanted(&mut self, answered: usize, here: usize) -> Option<usize> {
         if answered < 2 {
-            return;
+            return None;
         }
         if self.resting > 0 {
             self.resting -= 1;
-            return;
+            return None;
         }
-        let until = Instant::now() + MOMENT;
-        let (half, most) = (answered / 2, answered - answered / 4);
-        if timeout_at(until, come(here + half)).await.is_err() {
+        // Of a larger crowd not to the last one.
+        Some(here + answered - answered / 4)
+    }
+
+    /// After the [moment], `more` had come. Less than half is not worth it.
+    pub(super) fn came(&mut self, answered: usize, more: usize) {
+        if more < answered / 2 {
             self.resting = REST;
-        } else {
-            // Nor would it be worth while to wait longer for the others.
-            let _ = timeout_at(until, come(here + most)).await;
         }
     }
 }
 
+/// Lets `they_come` end, for a moment. It is cancelled then.
+pub(super) async fn moment(they_come: impl Future<Output = ()>) {
+    let _ = timeout(MOMENT, they_come).await;
+}
+
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-
     use super::*;
 
-    /// How long a commit after one for so many waits with three who are there, and for how many at most. So many more come.
-    async fn waits(linger: &mut Linger, answered: usize, more: usize) -> (Duration, usize) {
-        let (began, mut told) = (Instant::now(), 0);
-        let come = async |wanted| {
-            told = wanted;
-            if wanted > 3 + more {
-                pending::<()>().await;
-            }
-        };
-        linger.wait(answered, 3, come).await;
-        (began.elapsed(), told)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_was_alone_waits_for_nobody() {
+    #[test]
+    fn who_was_alone_waits_for_nobody() {
         let mut linger = Linger::default();
-        for answered in [0, 1] {
-            assert_eq!(waits(&mut linger, answered, 0).await, (Duration::ZERO, 0));
-        }
+        assert_eq!([0, 1].map(|answered| linger.wanted(answered, 3)), [None, None]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_crowd_is_waited_for_until_most_of_it_is_back() {
+    #[test]
+    fn most_of_a_crowd_is_waited_for_beside_those_who_are_there() {
         let mut linger = Linger::default();
         for (answered, wanted) in [(2, 5), (4, 6), (8, 9), (100, 78)] {
-            let waited = waits(&mut linger, answered, answered).await;
-            assert_eq!(waited, (Duration::ZERO, wanted));
+            assert_eq!(linger.wanted(answered, 3), Some(wanted));
+            linger.came(answered, answered / 2);
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn half_a_crowd_is_worth_a_moment_each_time() {
+    #[test]
+    fn a_crowd_that_does_not_come_back_is_waited_for_once_in_a_while() {
         let mut linger = Linger::default();
-        for _ in 0..10 {
-            let (waited, wanted) = waits(&mut linger, 8, 4).await;
-            assert!((MOMENT..=2 * MOMENT).contains(&waited), "{waited:?}");
-            assert_eq!(wanted, 9);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_crowd_that_does_not_come_back_costs_a_moment_once_in_a_while() {
-        let mut linger = Linger::default();
-        let mut waited = Vec::new();
+        let mut waited = 0;
         for _ in 0..=2 * (REST + 1) {
-            waited.push(waits(&mut linger, 8, 3).await.0);
+            if linger.wanted(8, 0).is_some() {
+                waited += 1;
+                linger.came(8, 3);
+            }
         }
-        let moments = waited.iter().filter(|waited| !waited.is_zero()).count();
-        assert_eq!(moments, 3);
-        assert!(waited.iter().all(|waited| *waited <= 2 * MOMENT), "{waited:?}");
+        assert_eq!(waited, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_waited_for_longer_than_a_moment() {
+        let began = tokio::time::Instant::now();
+        moment(std::future::pending()).await;
+        assert!((MOMENT..=2 * MOMENT).contains(&began.elapsed()));
+        moment(std::future::ready(())).await;
+        assert!(began.elapsed() <= 2 * MOMENT);
     }
 }

@@ -12,7 +12,7 @@ use yinyom_db::{Db, DbError};
 use yinyom_kernel::{BusinessId, Scope};
 use yinyom_outbox::RelayHandle;
 
-use super::linger::Linger;
+use super::linger::{self, Linger};
 
 /// How long an answer waits for its reveals to be recorded.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -83,20 +83,24 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
         let answered = batch.len();
         record(&db, &relay, batch.drain(..)).await;
         let here = waiting.len();
-        let come = async |wanted: usize| {
-            let wanted = wanted.min(BATCH);
-            while batch.len() < wanted {
-                let room = wanted - batch.len();
-                if waiting.recv_many(&mut batch, room).await == 0 {
-                    return;
-                }
-            }
-        };
-        linger.wait(answered, here, come).await;
+        if let Some(wanted) = linger.wanted(answered, here) {
+            linger::moment(fill(&mut batch, &mut waiting, wanted.min(BATCH))).await;
+            linger.came(answered, (batch.len() + waiting.len()).saturating_sub(here));
+        }
         while batch.len() < BATCH
             && let Ok(pending) = waiting.try_recv()
         {
             batch.push(pending);
+        }
+    }
+}
+
+/// Until so many are in the batch.
+async fn fill(batch: &mut Vec<Pending>, waiting: &mut mpsc::Receiver<Pending>, wanted: usize) {
+    while batch.len() < wanted {
+        let room = wanted - batch.len();
+        if waiting.recv_many(batch, room).await == 0 {
+            return;
         }
     }
 }

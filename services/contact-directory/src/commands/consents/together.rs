@@ -21,7 +21,7 @@ use yinyom_db::{DbError, Tx};
 use yinyom_kernel::{BusinessId, time_left, waited_for};
 
 use super::{Directory, Error, Heard, Hearing, Said, is_row};
-use crate::commands::linger::Linger;
+use crate::commands::linger::{self, Linger};
 use crate::commands::request::{Written, kept, key};
 use crate::store::{BusinessKeys, StoreError, contacts};
 
@@ -84,11 +84,19 @@ impl Together {
         nobody
     }
 
-    /// How many wait, and who says that there is one more; `None` if nobody sees to that business.
-    fn crowd(&self, business: BusinessId) -> Option<(usize, Arc<Notify>)> {
-        let all = self.all();
-        let room = all.get(&business)?;
-        Some((room.waiting.len(), Arc::clone(&room.came)))
+    /// How many wait.
+    fn waiting(&self, business: BusinessId) -> usize {
+        self.all().get(&business).map_or(0, |room| room.waiting.len())
+    }
+
+    /// Until so many wait.
+    async fn crowd(&self, business: BusinessId, wanted: usize) {
+        let Some(came) = self.all().get(&business).map(|room| Arc::clone(&room.came)) else {
+            return;
+        };
+        while self.waiting(business) < wanted {
+            came.notified().await;
+        }
     }
 
     /// Who is next. When there is nobody more, nobody sees to that business any more.
@@ -128,17 +136,11 @@ async fn see_to(directory: Directory, business: BusinessId) {
         let answered = next.len();
         // A panic ends the unit that it happens in: each of these then goes on alone, and may meet it again.
         let _ = AssertUnwindSafe(hear(&directory, next)).catch_unwind().await;
-        let Some((here, came)) = directory.together.crowd(business) else { return };
-        let come = async |wanted: usize| {
-            while directory
-                .together
-                .crowd(business)
-                .is_some_and(|(here, _)| here < wanted.min(MOST))
-            {
-                came.notified().await;
-            }
-        };
-        linger.wait(answered, here, come).await;
+        let here = directory.together.waiting(business);
+        if let Some(wanted) = linger.wanted(answered, here) {
+            linger::moment(directory.together.crowd(business, wanted.min(MOST))).await;
+            linger.came(answered, directory.together.waiting(business).saturating_sub(here));
+        }
     }
 }
 
