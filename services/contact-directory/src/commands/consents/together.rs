@@ -2,8 +2,8 @@
 //!
 //! Of each business one such unit is under way at a time; what is said meanwhile, or [a moment](Linger) later, is in the next
 //! one. So who is alone waits for nobody, and many share the price of a commit. Each is still heard by itself: by its own rights,
-//! with its own answer. A contact that somebody else has locked is left out, and so is a request that was sent before: each of these is in a
-//! unit of its own, in which it may wait. So is whoever has no time: nobody else shall have as little.
+//! with its own answer. A contact that somebody else has locked is left out, and so is a request that was sent before: each of
+//! these is in a unit of its own, in which it may wait. So is whoever has no time: nobody else shall have as little.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
