@@ -114,13 +114,13 @@ release: rust ## The program as it ships, laid out by what it does most, in targ
 
 .PHONY: lag
 lag: rust ## How long a change takes to reach the manager's report: make lag CHANGES=10000.
-	cargo build --locked --release -p yinyom-tests --bin publication-lag
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/publication-lag $(CHANGES)
+	cargo build --locked --release -p yinyom-tests --bin measure
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/measure publication-lag $(CHANGES)
 
 .PHONY: revocation-lag
 revocation-lag: rust ## How long it takes to take a right away, and a read without settings: make revocation-lag CALLS=500.
-	cargo build --locked --release -p yinyom-tests --bin revocation-lag
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/revocation-lag $(CALLS)
+	cargo build --locked --release -p yinyom-tests --bin measure
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/measure revocation-lag $(CALLS)
 
 .PHONY: reveal-cost
 reveal-cost: rust ## What it costs to record who sees by privilege, beside pgbench: make reveal-cost ROUNDS=20.
@@ -135,8 +135,8 @@ chaos: rust ## The system under faults: make chaos FAULTS=1000 CHANGES=100000 SE
 
 .PHONY: catch-up
 catch-up: rust ## How fast the manager catches up, and who notices: make catch-up CHANGES=1000000 BUSINESSES=2000.
-	cargo build --locked --release -p yinyom-tests --bin catch-up
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/catch-up $(or $(CHANGES),100000) $(BUSINESSES)
+	cargo build --locked --release -p yinyom-tests --bin measure
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/measure catch-up $(or $(CHANGES),100000) $(BUSINESSES)
 
 # Two replicas of each service as processes, and a foreign client beside the project's own. PROFILE=dev takes what the
 # tests are built of.
@@ -190,8 +190,8 @@ bench-instructions: rust ## What a call costs, in instructions; 3 % more than co
 
 .PHONY: export-memory
 export-memory: rust ## What an export takes, of each format, and that it stays below 150 MiB: make export-memory ROWS=1000000.
-	cargo build --locked --release -p yinyom-tests --bin export-memory
-	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/export-memory $(or $(ROWS),1000000)
+	cargo build --locked --release -p yinyom-tests --bin measure
+	$(WITH_POSTGRES) $(or $(CARGO_TARGET_DIR),target)/release/measure export-memory $(or $(ROWS),1000000)
 
 # TIMES tells each seed so often; WITHOUT=lease-wait or second-look leaves a guard out.
 .PHONY: simulation
@@ -202,7 +202,7 @@ simulation: rust ## Both pairs of services over a simulated network, by seed: ma
 .PHONY: pairs
 pairs: rust ## Businesses that differ in hidden addresses alone, asked the same: make pairs PAIRS=10000 SEED=1.
 	PAIRS=$(or $(PAIRS),1000) $(if $(SEED),SEED=$(SEED)) $(if $(PAIR),PAIR=$(PAIR)) $(WITH_POSTGRES) \
-	  cargo test --locked --profile soak -p yinyom-tests --test pairs -- --nocapture --test-threads 1 answered_as_if
+	  cargo test --locked --profile soak -p yinyom-tests --test system -- --nocapture --test-threads 1 answered_as_if
 
 .PHONY: attacks
 attacks: rust ## The server under attack from loopback, with what it weighs meanwhile.
@@ -229,7 +229,7 @@ bulk: rust ## A bulk change of a whole directory, killed again and again on its 
 .PHONY: last-word
 last-word: rust ## Random steps through the three services, and nobody who last said no is granted: make last-word SEQUENCES=1000.
 	SEQUENCES=$(or $(SEQUENCES),1000) STEPS=$(or $(STEPS),80) $(if $(SEED),SEED=$(SEED)) $(WITH_POSTGRES) \
-	  cargo test --locked --workspace --test last_word -- --nocapture --test-threads 1
+	  cargo test --locked --workspace --test system -- --nocapture --test-threads 1 last_word::
 
 .PHONY: tamper
 tamper: rust ## Crimes at the ledger's table, each to be found and named: make tamper CASES=10000 SEED=1.

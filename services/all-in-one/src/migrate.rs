@@ -118,6 +118,22 @@ mod tests {
                 .any(|word| words.join(" ").contains(word))
     }
 
+    /// Or a file with another name would be left out.
+    #[test]
+    fn each_file_is_a_migration_with_a_number_of_its_own() {
+        for keeper in [Keeper::Settings, Keeper::Directory, Keeper::Manager] {
+            let Migrations { sqlite, postgres } = keeper.migrations();
+            for (database, history) in [("sqlite", sqlite), ("postgres", postgres)] {
+                let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+                let files = format!("{root}/{}/migrations/{database}", keeper.name());
+                let files = std::fs::read_dir(files).unwrap().count();
+                let versions: Vec<_> = history.iter().map(|migration| migration.version).collect();
+                assert_eq!(versions.len(), files, "{versions:?}");
+                assert!(versions.windows(2).all(|two| two[0] < two[1]), "{versions:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_migration_that_says_that_it_expands_takes_nothing_away() {
         for keeper in [Keeper::Settings, Keeper::Directory, Keeper::Manager] {

@@ -1,8 +1,9 @@
 //! The wiring: from parts to a service that listens. The only place where it is done.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use include_dir::include_dir;
 use tokio_util::sync::CancellationToken;
 use yinyom_db::{Db, DbConfig, Migrations, OpenError};
 use yinyom_identity::Authenticator;
@@ -27,10 +28,12 @@ use crate::store::StoreError;
 use crate::{ACCESS, Feeds, Notary};
 
 /// The schema's history.
-pub static MIGRATIONS: Migrations = Migrations {
-    sqlite: sqlx::migrate!("migrations/sqlite"),
-    postgres: sqlx::migrate!("migrations/postgres"),
-};
+pub static MIGRATIONS: LazyLock<Migrations> = LazyLock::new(|| {
+    Migrations::of(
+        &include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite"),
+        &include_dir!("$CARGO_MANIFEST_DIR/migrations/postgres"),
+    )
+});
 
 /// How often one looks whether there is something to destroy.
 const LOOK_EVERY: Duration = Duration::from_mins(1);

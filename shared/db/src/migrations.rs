@@ -1,17 +1,23 @@
 //! The schema: brought up to date when a service starts, and refused when it is from a later one.
 
+use std::borrow::Cow;
+
+use include_dir::{Dir, File};
+use sqlx::SqlStr;
 use sqlx::error::DatabaseError;
-use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
 use crate::DbError;
 
 /// The schema's history, once for each database.
 ///
 /// ```ignore
-/// pub static MIGRATIONS: Migrations = Migrations {
-///     sqlite: sqlx::migrate!("migrations/sqlite"),
-///     postgres: sqlx::migrate!("migrations/postgres"),
-/// };
+/// pub static MIGRATIONS: LazyLock<Migrations> = LazyLock::new(|| {
+///     Migrations::of(
+///         &include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite"),
+///         &include_dir!("$CARGO_MANIFEST_DIR/migrations/postgres"),
+///     )
+/// });
 /// ```
 /// A crate that says so needs a `build.rs` with `println!("cargo:rerun-if-changed=migrations");`,
 /// or a new file is not noticed.
@@ -19,6 +25,26 @@ use crate::DbError;
 pub struct Migrations {
     pub sqlite: Migrator,
     pub postgres: Migrator,
+}
+
+impl Migrations {
+    /// Of directories in the program with files such as `0002_expand_names.sql`; whatever is named otherwise is none. The
+    /// macro of sqlx that does this makes a compiler build sqlx, SQLite and TLS once more, to run them itself.
+    pub fn of(sqlite: &Dir<'static>, postgres: &Dir<'static>) -> Self {
+        let history = |of: &Dir<'static>| {
+            let mut all: Vec<_> = of.files().filter_map(migration).collect();
+            all.sort();
+            Migrator::with_migrations(all)
+        };
+        Self { sqlite: history(sqlite), postgres: history(postgres) }
+    }
+}
+
+fn migration(file: &File<'static>) -> Option<Migration> {
+    let (version, name) = file.path().to_str()?.strip_suffix(".sql")?.split_once('_')?;
+    let sql = SqlStr::from_static(file.contents_utf8()?);
+    let (version, name) = (version.parse().ok()?, Cow::Owned(name.replace('_', " ")));
+    Some(Migration::new(version, name, MigrationType::Simple, sql, false))
 }
 
 /// Why a database was not opened.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::Failure;
@@ -41,12 +42,10 @@ pub struct AuditRow {
 }
 
 /// A change in the ledger.
-#[derive(Debug, Clone, Default, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct LedgerRow {
-    #[sqlx(rename = "contact_id")]
     pub contact: Uuid,
     pub seq: i64,
-    #[sqlx(rename = "notice_version")]
     pub mark: Option<String>,
     pub phone_from: Option<i32>,
     pub phone_to: Option<i32>,
@@ -55,15 +54,39 @@ pub struct LedgerRow {
 }
 
 /// A contact in the directory.
-#[derive(Debug, Clone, Default, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ContactRow {
-    #[sqlx(rename = "contact_id")]
     pub contact: Uuid,
-    #[sqlx(rename = "last_name")]
     pub mark: String,
     pub consent_seq: i64,
     pub phone_state: i32,
     pub email_state: i32,
+}
+
+impl FromRow<'_, PgRow> for LedgerRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            contact: row.try_get("contact_id")?,
+            seq: row.try_get("seq")?,
+            mark: row.try_get("notice_version")?,
+            phone_from: row.try_get("phone_from")?,
+            phone_to: row.try_get("phone_to")?,
+            email_from: row.try_get("email_from")?,
+            email_to: row.try_get("email_to")?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for ContactRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            contact: row.try_get("contact_id")?,
+            mark: row.try_get("last_name")?,
+            consent_seq: row.try_get("consent_seq")?,
+            phone_state: row.try_get("phone_state")?,
+            email_state: row.try_get("email_state")?,
+        })
+    }
 }
 
 impl Tables {

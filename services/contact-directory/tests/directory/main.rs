@@ -4,5 +4,7 @@
 
 mod commands;
 mod import;
+mod lifecycle;
+mod model;
 mod store;
 mod support;

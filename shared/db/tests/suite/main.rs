@@ -13,14 +13,19 @@ mod requests;
 mod row_security;
 mod units;
 
+use std::sync::LazyLock;
+
+use include_dir::include_dir;
 use uuid::Uuid;
 use yinyom_db::{Db, DbError, Migrations, Tx};
 use yinyom_kernel::{BusinessId, Scope};
 
-static MIGRATIONS: Migrations = Migrations {
-    sqlite: sqlx::migrate!("tests/suite/migrations/sqlite"),
-    postgres: sqlx::migrate!("tests/suite/migrations/postgres"),
-};
+static MIGRATIONS: LazyLock<Migrations> = LazyLock::new(|| {
+    Migrations::of(
+        &include_dir!("$CARGO_MANIFEST_DIR/tests/suite/migrations/sqlite"),
+        &include_dir!("$CARGO_MANIFEST_DIR/tests/suite/migrations/postgres"),
+    )
+});
 
 #[expect(clippy::disallowed_methods, reason = "a test is its own caller")]
 fn some_scope() -> Scope {

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use include_dir::include_dir;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use yinyom_db::{Db, Migrations};
@@ -13,10 +15,12 @@ use yinyom_testkit::{TestDb, both_databases, on_postgres};
 use super::*;
 use crate::{enqueue, gauges};
 
-static MIGRATIONS: Migrations = Migrations {
-    sqlite: sqlx::migrate!("migrations/sqlite"),
-    postgres: sqlx::migrate!("migrations/postgres"),
-};
+static MIGRATIONS: LazyLock<Migrations> = LazyLock::new(|| {
+    Migrations::of(
+        &include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite"),
+        &include_dir!("$CARGO_MANIFEST_DIR/migrations/postgres"),
+    )
+});
 
 /// What is committed at 0 is due from then on.
 const AFTER_GRACE: i64 = 1_000_000;

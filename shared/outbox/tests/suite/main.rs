@@ -10,9 +10,14 @@ mod receiver;
 mod table;
 mod world;
 
+use std::sync::LazyLock;
+
+use include_dir::include_dir;
 use yinyom_db::Migrations;
 
-static MIGRATIONS: Migrations = Migrations {
-    sqlite: sqlx::migrate!("migrations/sqlite"),
-    postgres: sqlx::migrate!("migrations/postgres"),
-};
+static MIGRATIONS: LazyLock<Migrations> = LazyLock::new(|| {
+    Migrations::of(
+        &include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite"),
+        &include_dir!("$CARGO_MANIFEST_DIR/migrations/postgres"),
+    )
+});
