@@ -40,9 +40,9 @@ impl Migrations {
     }
 }
 
-fn migration(file: &File<'static>) -> Option<Migration> {
+fn migration(file: &'static File<'static>) -> Option<Migration> {
     let (version, name) = file.path().to_str()?.strip_suffix(".sql")?.split_once('_')?;
-    let sql = SqlStr::from_static(std::str::from_utf8(file.contents()).ok()?);
+    let sql = SqlStr::from_static(file.contents_utf8()?);
     let (version, name) = (version.parse().ok()?, Cow::Owned(name.replace('_', " ")));
     Some(Migration::new(version, name, MigrationType::Simple, sql, false))
 }
