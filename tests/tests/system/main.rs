@@ -24,6 +24,7 @@ mod masks;
 mod outcomes;
 mod pairs;
 mod reveals;
+#[allow(clippy::doc_markdown, reason = "it quotes the help page")]
 mod seed;
 mod store_faults;
 mod tamper;
