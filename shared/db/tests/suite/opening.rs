@@ -67,7 +67,7 @@ async fn a_later_release_that_only_expands_lets_earlier_ones_go_on(db: TestDb) {
     let then =
         continued(&[expand[0], expand[1], contract, ("expand again", "CREATE TABLE a (b INT)")]);
     Db::connect(db.config(), &then).await.unwrap();
-    for (known, earlier) in [(1, &MIGRATIONS), (3, &continued(&expand))] {
+    for (known, earlier) in [(1, &*MIGRATIONS), (3, &continued(&expand))] {
         let error = Db::connect(db.config(), earlier).await.unwrap_err();
         let OpenError::Newer { found: 4, known: told } = error else { panic!("{error:?}") };
         assert_eq!(told, known);
