@@ -56,6 +56,22 @@ pub struct Quarantined {
     pub since: Timestamp,
 }
 
+/// Puts what `event` is into both tables at once, on PostgreSQL.
+macro_rules! into_both {
+    ($event:literal) => {
+        concat!(
+            "WITH ",
+            $event,
+            ", said AS (
+                 INSERT INTO outbox_payloads (business_id, stream_id, seq, payload, trace_parent)
+                 SELECT $1, stream_id, seq, payload, trace_parent FROM event
+             )
+             INSERT INTO outbox (business_id, stream_id, seq, created_at, due_at)
+             SELECT $1, stream_id, seq, created_at, due_at FROM event"
+        )
+    };
+}
+
 impl Outbox {
     /// Adds `events` to the business of `tx`, in one statement: some hundreds at most. Once the unit of
     /// work is committed, wake the relay ([`crate::RelayHandle::wake`]).
@@ -67,15 +83,8 @@ impl Outbox {
             return Ok(());
         }
         if tx.is_postgres() {
-            let both = "WITH event AS (SELECT * FROM {rows}), said AS (
-                     INSERT INTO outbox_payloads
-                         (business_id, stream_id, seq, payload, trace_parent)
-                     SELECT $1, stream_id, seq, payload, trace_parent FROM event
-                 )
-                 INSERT INTO outbox (business_id, stream_id, seq, created_at, due_at)
-                 SELECT $1, stream_id, seq, created_at, due_at FROM event";
-            let rows = times(payloads(keys(events), events), events);
-            return tx.scoped(self.sql(both)).rows(rows).execute().await.map(drop);
+            let both = into_both!("event AS (SELECT * FROM {rows})");
+            return tx.scoped(self.sql(both)).rows(all(events)).execute().await.map(drop);
         }
         tx.scoped(self.sql(
             "INSERT INTO outbox_payloads (business_id, stream_id, seq, payload, trace_parent)
@@ -92,6 +101,44 @@ impl Outbox {
         .execute()
         .await
         .map(drop)
+    }
+
+    /// [`Self::enqueue`] of the next events of a business that has one stream alone: the last number is raised in the table
+    /// `PREFIX_heads`, and `seq` of each, from 1 on, is added to what it was. On PostgreSQL that is one statement
+    /// ([`yinyom_db::Db::write_at_once`]).
+    pub async fn append(self, tx: &mut Tx, mut events: Vec<Event>) -> Result<(), DbError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let more = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        if tx.is_postgres() {
+            let both = into_both!(
+                "head AS (
+                     INSERT INTO {heads} AS heads (business_id, last_seq) VALUES ($1, $2)
+                     ON CONFLICT (business_id) DO UPDATE SET last_seq = heads.last_seq + $2
+                     RETURNING last_seq
+                 ), event AS (
+                     SELECT stream_id, head.last_seq - $2 + batch.seq AS seq, payload, trace_parent,
+                         created_at, due_at
+                     FROM {rows} CROSS JOIN head
+                 )"
+            );
+            let both = tx.scoped(self.sql(both)).bind(more);
+            return both.rows(all(&events)).execute().await.map(drop);
+        }
+        let last: i64 = tx
+            .scoped(self.sql(
+                "INSERT INTO {heads} AS heads (business_id, last_seq) VALUES ($1, $2)
+                 ON CONFLICT (business_id) DO UPDATE SET last_seq = heads.last_seq + $2
+                 RETURNING last_seq",
+            ))
+            .bind(more)
+            .scalar()
+            .await?;
+        for event in &mut events {
+            event.seq += last - more;
+        }
+        self.enqueue(tx, &events).await
     }
 
     /// What waits in the business of `tx`. Counts its rows.
@@ -170,6 +217,10 @@ impl Outbox {
         .await
         .map(drop)
     }
+}
+
+fn all(events: &[Event]) -> Rows<'_> {
+    times(payloads(keys(events), events), events)
 }
 
 fn keys(events: &[Event]) -> Rows<'_> {

@@ -31,6 +31,7 @@ impl Outbox {
             return text.into_sql_str();
         }
         // Both texts are ours, and `'static`.
-        AssertSqlSafe(text.replace("outbox", &format!("{}outbox", self.prefix))).into_sql_str()
+        let text = text.replace("outbox", &format!("{}outbox", self.prefix));
+        AssertSqlSafe(text.replace("{heads}", &format!("{}heads", self.prefix))).into_sql_str()
     }
 }
