@@ -281,7 +281,8 @@ pub async fn due_in(
         .collect()
 }
 
-/// Some of the kept counts, in the order of their keys, after `last`: for who compares them.
+/// Some of the kept counts, in the order of their keys, after `last`: for who compares them. What a later release counts
+/// beside them, by a migration that this one may run beside, is left to it.
 pub async fn kept(
     tx: &mut Tx,
     last: Option<&Spot>,
@@ -295,12 +296,14 @@ pub async fn kept(
                     CAST(not_set AS BIGINT) AS not_set, CAST(granted AS BIGINT) AS granted,
                     CAST(denied AS BIGINT) AS denied
              FROM rollups WHERE business_id = $1 AND (series, unit, value, channel) > ($2, $3, $4, $5)
-             ORDER BY series, unit, value, channel LIMIT $6",
+               AND series <= $6
+             ORDER BY series, unit, value, channel LIMIT $7",
         )
         .bind(last.map_or(-1, |spot| spot.series.code()))
         .bind(last.map_or(i64::MIN, |spot| spot.unit))
         .bind(last.map_or_else(String::new, |spot| spot.value.clone()))
         .bind(last.map_or(0, |spot| i32::from(spot.channel.code())))
+        .bind(Series::ALL.last().map_or(0, |newest| newest.code()))
         .bind(most)
         .fetch_all::<KeptRow>()
         .await?;

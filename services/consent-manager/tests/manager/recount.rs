@@ -171,6 +171,16 @@ async fn what_is_from_before_a_series_is_added_up(db: TestDb) {
     }
 }
 
+async fn what_a_later_release_counts_is_left_to_it(db: TestDb) {
+    let world = taken(db, 5).await;
+    let later = "INSERT INTO rollups (business_id, series, unit, value, channel, changes, grants, refusals, resets,
+             opt_outs, not_set, granted, denied)
+         SELECT business_id, 99, unit, value, channel, 7, 0, 0, 0, 0, 0, 0, 0
+         FROM rollups WHERE business_id = $1 AND series = 1";
+    damage(&world, later).await;
+    assert_eq!(differences(&world).await, [""; 0]);
+}
+
 async fn a_consent_of_a_contact_that_is_not_there_is_found(db: TestDb) {
     let world = taken(db, 13).await;
     let sql = "INSERT INTO consents (business_id, contact_id, channel, state, seq, updated_at, cause,
@@ -251,6 +261,7 @@ both_databases!(MIGRATIONS =>
     what_comes_within_a_quarter_of_an_hour_is_added_up,
     every_damage_is_named_and_mended,
     what_is_from_before_a_series_is_added_up,
+    what_a_later_release_counts_is_left_to_it,
     a_consent_of_a_contact_that_is_not_there_is_found,
     while_earlier_changes_are_counted_reports_wait,
     changes_that_arrive_while_earlier_ones_are_counted_are_counted_once,
