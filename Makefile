@@ -31,7 +31,7 @@ test-rust: rust ## The tests in Rust.
 	  $(WITH_POSTGRES) cargo nextest run --locked --workspace; \
 	else \
 	  echo "make: cargo-nextest is not here; running the same tests with cargo test"; \
-	  $(WITH_POSTGRES) cargo test --locked --workspace --lib --bins --tests --no-fail-fast; \
+	  $(WITH_POSTGRES) cargo test --locked --workspace --tests --no-fail-fast; \
 	fi
 
 # The same tests upon the same migrations; only where the rows lie is different.
@@ -57,8 +57,8 @@ lint: lint-rust lint-deps lint-proto ## Format, clippy, dependencies, the API an
 lint-rust: rust
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	# What is built otherwise without Parquet and workbooks, and without failpoints. Nothing else asks for a feature.
-	cargo clippy --locked -p yinyom-tables -p yinyom-failpoints --no-default-features -- -D warnings
+	# The small build, without Parquet and workbooks; and without what only tests ask of a library.
+	cargo clippy --locked -p all-in-one -p yinyom-tables --no-default-features -- -D warnings
 
 .PHONY: lint-deps
 lint-deps: rust

@@ -4,20 +4,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const INSIDE: &str = "YINYOM_TEST_SMALL_DISK";
+/// The mark of whoever was there.
+const RAN: &str = "ran";
 
 /// A small file system, for whoever runs in [`on_small_disk`].
 pub struct SmallDisk(PathBuf);
 
-/// Runs the test `name` (with its modules: `full_disk::sqlite`) once more, in a process of its own, where a file
+/// Runs the test `name` (with its modules: `store_faults::disk::sqlite`) once more, in a process of its own, where a file
 /// system of `mebibytes` is mounted that nobody else sees and that goes with the process; there, runs `body`.
 ///
 /// # Panics
-/// If that process fails, or if this machine lets nobody mount anything: a test that cannot have its disk must fail.
+/// If that process fails, or has no such test, or if this machine lets nobody mount anything: a test that cannot have its disk must fail.
 pub fn on_small_disk(name: &str, mebibytes: u32, body: impl FnOnce(&SmallDisk)) {
     if let Some(place) = std::env::var_os(INSIDE) {
-        return body(&SmallDisk(place.into()));
+        let place = PathBuf::from(place);
+        std::fs::write(place.with_file_name(RAN), name).expect("a mark beside the disk");
+        return body(&SmallDisk(place));
     }
-    let place = tempfile::tempdir().expect("a directory");
+    let room = tempfile::tempdir().expect("a directory");
+    let place = room.path().join("disk");
+    std::fs::create_dir(&place).expect("a place for the disk");
     let script =
         "mount -t tmpfs -o size=\"$1\"m,mode=0777 none \"$2\" || exit 111; shift 2; exec \"$@\"";
     let program = std::env::current_exe().expect("this program");
@@ -29,15 +35,18 @@ pub fn on_small_disk(name: &str, mebibytes: u32, body: impl FnOnce(&SmallDisk)) 
             .args(way)
             .args(["sh", "-c", script, "sh"])
             .arg(mebibytes.to_string())
-            .args([place.path(), program.as_path()])
+            .args([&place, &program])
             .args([name, "--exact", "--nocapture"])
-            .env(INSIDE, place.path())
+            .env(INSIDE, &place)
             .status()
             .expect("unshare, of util-linux, runs");
         match status.code() {
             // `unshare` itself, and the script's word for a mount that was refused.
             Some(1 | 111) => {}
-            Some(0) => return,
+            Some(0) => {
+                assert!(room.path().join(RAN).exists(), "there is no test of the name {name}");
+                return;
+            }
             code => panic!("the test failed on the small disk, as shown above ({code:?})"),
         }
     }

@@ -42,9 +42,10 @@ impl Migrations {
 
 fn migration(file: &'static File<'static>) -> Option<Migration> {
     let (version, name) = file.path().to_str()?.strip_suffix(".sql")?.split_once('_')?;
-    let sql = SqlStr::from_static(file.contents_utf8()?);
+    let sql = file.contents_utf8()?;
+    let (no_tx, sql) = (sql.starts_with("-- no-transaction"), SqlStr::from_static(sql));
     let (version, name) = (version.parse().ok()?, Cow::Owned(name.replace('_', " ")));
-    Some(Migration::new(version, name, MigrationType::Simple, sql, false))
+    Some(Migration::new(version, name, MigrationType::Simple, sql, no_tx))
 }
 
 /// Why a database was not opened.

@@ -3,7 +3,8 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// An outbox, by its tables: `outbox` and `outbox_stalls`, with a prefix or without.
+/// An outbox, by its tables: `outbox`, `outbox_payloads` and `outbox_stalls`, and `heads` where it numbers events itself
+/// ([`Outbox::append`]), with a prefix or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outbox {
     prefix: &'static str,
@@ -27,7 +28,7 @@ impl Outbox {
 
     /// A statement that is written for [`Self::MAIN`], for this one.
     pub(crate) fn sql(self, text: &'static str) -> SqlStr {
-        if self.prefix.is_empty() {
+        if self.prefix.is_empty() && !text.contains("{heads}") {
             return text.into_sql_str();
         }
         // Both texts are ours, and `'static`.

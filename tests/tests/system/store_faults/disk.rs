@@ -52,7 +52,7 @@ async fn fills_up_and_has_room_again(writers: &mut [Writer], disk: &SmallDisk) {
 /// As on a laptop: all services have their files there, settings with its leases, too.
 #[test]
 fn sqlite() {
-    on_small_disk("disk::sqlite", 24, |disk| {
+    on_small_disk("store_faults::disk::sqlite", 24, |disk| {
         run(async {
             let file = |name: &str| config(format!("sqlite:{}", disk.path().join(name).display()));
             let databases = [file("settings.db"), file("directory.db"), file("manager.db")];
@@ -70,7 +70,7 @@ fn sqlite() {
 
 #[test]
 fn postgres() {
-    on_small_disk("disk::postgres", 160, |disk| {
+    on_small_disk("store_faults::disk::postgres", 160, |disk| {
         run(async {
             let server = OwnPostgres::start_with_tables_in(SESSIONS, disk.path());
             let world = World::start(server, &["directory"]).await;
