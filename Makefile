@@ -48,7 +48,7 @@ test-doc: rust ## The examples in the documentation.
 test-python: rust ## The journey as a foreign client makes it.
 	deploy/python-env
 	cargo build --locked --workspace --bins --tests
-	$(WITH_POSTGRES) $(PYTHON)/python -m pytest -p no:cacheprovider tests/python $(PYTEST_ARGS)
+	$(WITH_POSTGRES) $(PYTHON)/python -m pytest -p no:cacheprovider -n auto --dist loadfile tests/python $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: lint-rust lint-deps lint-proto ## Format, clippy, dependencies, the API and its compatibility.
