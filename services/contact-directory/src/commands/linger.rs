@@ -2,8 +2,9 @@
 //!
 //! Who waits for the same commit pays for it together. Whoever was just answered, and calls again, comes a moment too late
 //! for the next one, so that two crowds would take turns, each half as large and at the same price. So if there was a crowd,
-//! the next commit waits until as many more are there as most of it. Who is alone waits for nobody. Where not even half of it
-//! comes, for some dozens of commits nobody is waited for.
+//! the next commit waits until as many more are there as most of it. Who is alone waits for nobody. Where they do not come in
+//! that moment, for some dozens of commits nobody is waited for: callers, or processors, are slower than that, and whoever waits
+//! for them each time commits less often and no more at once.
 
 use std::time::Duration;
 
@@ -36,17 +37,17 @@ impl Linger {
         Some(here + answered - answered / 4)
     }
 
-    /// After the [moment], `more` had come. Less than half is not worth it.
-    pub(super) fn came(&mut self, answered: usize, more: usize) {
-        if more < answered / 2 {
+    /// Whether those who were wanted came in the [moment].
+    pub(super) fn waited(&mut self, came: bool) {
+        if !came {
             self.resting = REST;
         }
     }
 }
 
-/// Lets `they_come` end, for a moment. It is cancelled then.
-pub(super) async fn moment(they_come: impl Future<Output = ()>) {
-    let _ = timeout(MOMENT, they_come).await;
+/// Lets `they_come` end, for a moment, and says whether it did. It is cancelled then.
+pub(super) async fn moment(they_come: impl Future<Output = ()>) -> bool {
+    timeout(MOMENT, they_come).await.is_ok()
 }
 
 #[cfg(test)]
@@ -64,7 +65,7 @@ mod tests {
         let mut linger = Linger::default();
         for (answered, wanted) in [(2, 5), (4, 6), (8, 9), (100, 78)] {
             assert_eq!(linger.wanted(answered, 3), Some(wanted));
-            linger.came(answered, answered / 2);
+            linger.waited(true);
         }
     }
 
@@ -75,7 +76,7 @@ mod tests {
         for _ in 0..=2 * (REST + 1) {
             if linger.wanted(8, 0).is_some() {
                 waited += 1;
-                linger.came(8, 3);
+                linger.waited(false);
             }
         }
         assert_eq!(waited, 3);
@@ -84,9 +85,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_is_waited_for_longer_than_a_moment() {
         let began = tokio::time::Instant::now();
-        moment(std::future::pending()).await;
+        assert!(!moment(std::future::pending()).await);
         assert!((MOMENT..=2 * MOMENT).contains(&began.elapsed()));
-        moment(std::future::ready(())).await;
+        assert!(moment(std::future::ready(())).await);
         assert!(began.elapsed() <= 2 * MOMENT);
     }
 }

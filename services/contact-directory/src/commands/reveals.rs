@@ -82,10 +82,8 @@ async fn run(db: Db, relay: RelayHandle, mut waiting: mpsc::Receiver<Pending>) {
         batch.retain(|pending| !pending.committed.is_closed());
         let answered = batch.len();
         record(&db, &relay, batch.drain(..)).await;
-        let here = waiting.len();
-        if let Some(wanted) = linger.wanted(answered, here) {
-            linger::moment(fill(&mut batch, &mut waiting, wanted.min(BATCH))).await;
-            linger.came(answered, (batch.len() + waiting.len()).saturating_sub(here));
+        if let Some(wanted) = linger.wanted(answered, waiting.len()) {
+            linger.waited(linger::moment(fill(&mut batch, &mut waiting, wanted.min(BATCH))).await);
         }
         while batch.len() < BATCH
             && let Ok(pending) = waiting.try_recv()

@@ -136,10 +136,9 @@ async fn see_to(directory: Directory, business: BusinessId) {
         let answered = next.len();
         // A panic ends the unit that it happens in: each of these then goes on alone, and may meet it again.
         let _ = AssertUnwindSafe(hear(&directory, next)).catch_unwind().await;
-        let here = directory.together.waiting(business);
-        if let Some(wanted) = linger.wanted(answered, here) {
-            linger::moment(directory.together.crowd(business, wanted.min(MOST))).await;
-            linger.came(answered, directory.together.waiting(business).saturating_sub(here));
+        if let Some(wanted) = linger.wanted(answered, directory.together.waiting(business)) {
+            let crowd = directory.together.crowd(business, wanted.min(MOST));
+            linger.waited(linger::moment(crowd).await);
         }
     }
 }
